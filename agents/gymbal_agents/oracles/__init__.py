@@ -1,0 +1,1 @@
+"""Agents that cheat: they know the simulator's state and the future. Bounds, not baselines."""

@@ -1,0 +1,58 @@
+"""A network over a *set* of VMs: permuting the VMs permutes its answers, and any number of them fits.
+
+Each VM's row and the host's row go through a shared encoder; the host's context is the mean and the
+maximum over the VMs that are present; each VM's answer is a shared head on its own code and the
+context (Zaheer et al., Deep Sets, 2017).
+"""
+
+from __future__ import annotations
+
+import torch as th
+from torch import nn
+
+class SetNetwork(nn.Module):
+    """Actions (B, V) and value (B,) of a batch of hosts.
+
+    Args:
+        num_vm_features: F.
+        num_host_features: G.
+        width: of every hidden layer.
+    """
+
+    def __init__(self, num_vm_features: int, num_host_features: int, width: int = 64) -> None:
+        super().__init__()
+        self.vm_in = nn.Linear(num_vm_features, width)
+        self.host_in = nn.Linear(num_host_features, width, bias=False)
+        self.vm_code = nn.Linear(width, width)
+        self.context = nn.Linear(2 * width + num_host_features, width)
+        self.head_own = nn.Linear(width, width)
+        self.head_context = nn.Linear(width, width, bias=False)
+        self.head_out = nn.Linear(width, 1)
+        self.value = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.orthogonal_(module.weight, 2**0.5)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        # Zero output is exactly the heuristic: training starts from it.
+        nn.init.zeros_(self.head_out.weight)
+
+    def forward(
+        self, vms: th.Tensor, host: th.Tensor, present: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """Mean action of each VM, 0 where absent, and the host's value.
+
+        Args:
+            vms: (B, V, F).
+            host: (B, G).
+            present: (B, V) 1 where a VM is.
+        """
+        here = present.unsqueeze(-1)
+        code = th.tanh(self.vm_in(vms) + self.host_in(host).unsqueeze(1))
+        code = th.relu(self.vm_code(code))
+        mean = (code * here).sum(1) / here.sum(1).clamp(min=1.0)
+        top = (code * here).amax(1)  # codes are not negative, so absent rows never win
+        context = th.relu(self.context(th.cat([mean, top, host], dim=-1)))
+        hidden = th.relu(self.head_own(code) + self.head_context(context).unsqueeze(1))
+        action = th.tanh(self.head_out(hidden).squeeze(-1)) * present
+        return action, self.value(context).squeeze(-1)

@@ -1,0 +1,128 @@
+"""The batched task as a stable-baselines3 ``VecEnv``: no Python per host in the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymbal_envs.tasks.balloon.reward import TERMS
+from gymbal_envs.tasks.balloon.spaces import action_space, observation_space
+from gymbal_envs.tasks.balloon.worlds import BalloonWorlds, Transition
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+
+class BalloonVecEnv(VecEnv):
+    """B hosts for a learner.
+
+    The learner's reward may be scaled and, with ``twin``, is relative to a twin of each host that
+    lives through the same demand under the plain heuristic. The demand is not the agent's doing;
+    taking its share out of the reward leaves the optimum where it is and most of the noise away
+    (Mao et al., "Variance Reduction for RL in Input-Driven Environments", ICLR 2019).
+
+    Args:
+        worlds: the hosts.
+        twin: the same hosts once more, or None for the plain reward.
+        reward_scale: factor on the learner's reward; ``info["episode"]`` is not scaled.
+        stagger: see `BalloonWorlds.reset`.
+    """
+
+    def __init__(
+        self,
+        worlds: BalloonWorlds,
+        twin: BalloonWorlds | None = None,
+        reward_scale: float = 1.0,
+        stagger: int = 8,
+    ) -> None:
+        super().__init__(
+            worlds.num_worlds, observation_space(worlds.num_vms), action_space(worlds.num_vms)
+        )
+        self.worlds, self.twin = worlds, twin
+        self.reward_scale, self.stagger = reward_scale, stagger
+        self.first_episode = 0
+        self._no_info: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        self._actions: NDArray[Any] = np.zeros((self.num_envs, worlds.num_vms))
+        self._clear()
+
+    def _clear(self) -> None:
+        self.returns = np.zeros(self.num_envs)
+        self.lengths = np.zeros(self.num_envs, dtype=np.int64)
+        self.term_sums = {name: np.zeros(self.num_envs) for name in TERMS}
+
+    def reset(self) -> VecEnvObs:
+        """Start every host on a new scenario."""
+        self._clear()
+        observation = self.worlds.reset(self.first_episode, self.stagger)
+        if self.twin is not None:
+            self.twin.reset(self.first_episode, self.stagger)
+        return dict(observation)
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Remember the corrections."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Let one control interval pass."""
+        result = self.worlds.step(self._actions)
+        learned = result.reward
+        if self.twin is not None:
+            learned = learned - self.twin.step(np.zeros_like(self._actions)).reward
+        self.returns += result.reward
+        self.lengths += 1
+        for name, value in result.terms.items():
+            self.term_sums[name] += value
+        infos = self._no_info
+        if result.final is not None:
+            infos = self._finish(result)
+        scaled = (learned * self.reward_scale).astype(np.float32)
+        return dict(result.observation), scaled, result.ended.copy(), infos
+
+    def _finish(self, result: Transition) -> list[dict[str, Any]]:
+        infos = list(self._no_info)
+        final = dict(result.final or {})
+        for w in np.flatnonzero(result.ended):
+            length = int(self.lengths[w])
+            infos[w] = {
+                "terminal_observation": {key: value[w] for key, value in final.items()},
+                "TimeLimit.truncated": True,
+                "episode": {"r": float(self.returns[w]), "l": length, "t": 0.0},
+                "reward_terms": {k: float(v[w]) / length for k, v in self.term_sums.items()},
+            }
+            self.returns[w] = 0.0
+            self.lengths[w] = 0
+            for sums in self.term_sums.values():
+                sums[w] = 0.0
+        return infos
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """The attribute of the batch, once per host asked for."""
+        return [getattr(self, attr_name)] * len(self._which(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of the batch."""
+        setattr(self, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
+    ) -> list[Any]:
+        """Call a method of the batch, once."""
+        answer = getattr(self, method_name)(*args, **kwargs)
+        return [answer] * len(self._which(indices))
+
+    def env_is_wrapped(
+        self, wrapper_class: type[Any], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """Never: there are no single environments inside."""
+        return [False] * len(self._which(indices))
+
+    def _which(self, indices: VecEnvIndices) -> Sequence[int]:
+        if indices is None:
+            return range(self.num_envs)
+        return [indices] if isinstance(indices, int) else list(indices)
+
+

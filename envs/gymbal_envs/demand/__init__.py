@@ -1,0 +1,1 @@
+"""How much VMs want: traces, their readers, and generators fitted to them."""

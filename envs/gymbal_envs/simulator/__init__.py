@@ -1,0 +1,1 @@
+"""The physics: B independent hosts at once, as arrays, advanced by numba kernels."""

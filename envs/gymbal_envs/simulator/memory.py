@@ -1,0 +1,271 @@
+"""Guest memory: working set, footprint, residence, the balloon, reclaim and refill.
+
+Every byte of a VM's footprint is hot (resident, in the working set), cold (resident, outside it),
+swapped, or unborn (asked for, but no memory was free to zero-fill it); hot + cold + kernel + zswap pool never exceed what the balloon leaves (ACTUAL), and the
+ACTUALs of a host never exceed its capacity. Each function below keeps both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.layout import (
+    ACTUAL,
+    C_DEFLATE,
+    C_INFLATE,
+    C_KNOT,
+    C_LRU_ERROR,
+    C_PAGE,
+    C_RESTART,
+    C_TICK,
+    CAPACITY,
+    COLD,
+    DIRTY_FRAC,
+    FOOTPRINT,
+    HOT,
+    KERNEL,
+    KILLED,
+    MEMORY_MAX,
+    MISS_RATE,
+    MOVED,
+    PRESENT,
+    READ,
+    SPEED,
+    STALL_S,
+    SUM_FAULTS,
+    SUM_IN,
+    SUM_OUT,
+    TARGET,
+    TICK,
+    TIER_POOL,
+    TIER_USEFUL,
+    TIER_WRITE,
+    TOUCH_RATE,
+    UNBORN,
+    UNSWAPPABLE,
+    VCPUS,
+    WANT_CORES,
+    WANT_FOOTPRINT,
+    WANT_WORKING_SET,
+    WANTED_CORES,
+    WORKING_SET,
+    WRITTEN,
+)
+
+MIN_CORES = 0.01
+"""A VM always has something to do, or its progress would be undefined."""
+
+
+@kernel
+def swapped_bytes(vm, v):  # type: ignore[no-untyped-def]
+    """Part of the footprint that lies in the swap tier."""
+    return max(vm[FOOTPRINT, v] - vm[HOT, v] - vm[COLD, v] - vm[UNBORN, v], 0.0)
+
+
+@kernel
+def used_bytes(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
+    """Guest memory in use: kernel, resident pages, compressed images of swapped ones."""
+    resident = world_vm[KERNEL, v] + vm[HOT, v] + vm[COLD, v]
+    return resident + world_host[TIER_POOL] * swapped_bytes(vm, v)
+
+
+@kernel
+def free_bytes(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
+    """Guest memory that holds nothing."""
+    return max(vm[ACTUAL, v] - used_bytes(world_vm, world_host, vm, v), 0.0)
+
+
+@kernel
+def follow_demand(world_vm, world_host, constants, demand, vm, host):  # type: ignore[no-untyped-def]
+    """Move every VM's demand to now; pages change sides as the working set grows and shrinks."""
+    position = host[TICK] * constants[C_TICK] / constants[C_KNOT]
+    knot = min(np.int64(position), demand.shape[0] - 2)
+    blend = min(position - knot, 1.0)
+    for v in range(vm.shape[1]):
+        if world_vm[PRESENT, v] == 0.0:
+            continue
+        now, then = demand[knot], demand[knot + 1]
+        working_set = now[WANT_WORKING_SET, v] * (1.0 - blend) + then[WANT_WORKING_SET, v] * blend
+        footprint = now[WANT_FOOTPRINT, v] * (1.0 - blend) + then[WANT_FOOTPRINT, v] * blend
+        cores = now[WANT_CORES, v] * (1.0 - blend) + then[WANT_CORES, v] * blend
+        vm[WANTED_CORES, v] = max(min(cores, world_vm[VCPUS, v]), MIN_CORES)
+        _resize(world_vm, world_host, vm, v, working_set, max(footprint, working_set))
+
+
+@kernel
+def _resize(world_vm, world_host, vm, v, working_set, footprint):  # type: ignore[no-untyped-def]
+    """New sizes of working set and footprint.
+
+    New pages wait unborn until `_zero_fill` finds memory for them. A growing working set wakes
+    cold pages in the proportion in which they are resident; a shrinking one leaves its pages behind
+    as cold ones. A shrinking footprint frees cold pages in proportion.
+    """
+    was_set, was_footprint = vm[WORKING_SET, v], vm[FOOTPRINT, v]
+    outside = max(was_footprint - was_set, 1.0)
+    fresh = max(footprint - was_footprint, 0.0)
+    grown = working_set - was_set
+    if grown >= 0.0:
+        moved = vm[COLD, v] * min(max(grown - fresh, 0.0) / outside, 1.0)
+        vm[COLD, v] -= moved
+        vm[HOT, v] += moved
+    else:
+        left = vm[HOT, v] * (-grown / max(was_set, 1.0))
+        vm[HOT, v] -= left
+        vm[COLD, v] += left
+        outside -= grown
+    if footprint < was_footprint:
+        vm[COLD, v] *= max(1.0 - (was_footprint - footprint) / outside, 0.0)
+    vm[WORKING_SET, v], vm[FOOTPRINT, v] = working_set, footprint
+    vm[HOT, v] = min(vm[HOT, v], working_set)
+    vm[COLD, v] = min(vm[COLD, v], footprint - working_set)
+    vm[UNBORN, v] = min(vm[UNBORN, v] + fresh, footprint - vm[HOT, v] - vm[COLD, v])
+    if world_host[TIER_POOL] > 0.0:
+        _compress_excess(world_vm, world_host, vm, v)
+    _zero_fill(world_vm, world_host, vm, v)
+
+
+@kernel
+def _zero_fill(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
+    """Give unborn pages what memory is free: hot ones first, at no cost but the memory."""
+    born = min(vm[UNBORN, v], free_bytes(world_vm, world_host, vm, v))
+    hot = min(born, vm[WORKING_SET, v] - vm[HOT, v])
+    vm[HOT, v] += hot
+    vm[COLD, v] += born - hot
+    vm[UNBORN, v] -= born
+
+
+@kernel
+def _compress_excess(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
+    """Compressed images take guest memory too: push pages out until all of it fits again."""
+    over = used_bytes(world_vm, world_host, vm, v) - vm[ACTUAL, v]
+    excess = max(over, 0.0) / (1.0 - world_host[TIER_POOL])
+    from_cold = min(excess, vm[COLD, v])
+    from_hot = min(excess - from_cold, vm[HOT, v])
+    vm[COLD, v] -= from_cold
+    vm[HOT, v] -= from_hot
+    vm[SUM_OUT, v] += (from_cold + from_hot) * world_vm[DIRTY_FRAC, v]
+
+
+@kernel
+def miss_ratio(curve, v, resident_frac):  # type: ignore[no-untyped-def]
+    """Miss ratio of VM ``v`` at a resident fraction in [0, 1]; linear between the curve's points."""
+    last = curve.shape[1] - 1
+    position = min(max(resident_frac, 0.0), 1.0) * last
+    index = min(np.int64(position), last - 1)
+    return curve[v, index] + (curve[v, index + 1] - curve[v, index]) * (position - index)
+
+
+@kernel
+def miss_rates(world_vm, curve, vm):  # type: ignore[no-untyped-def]
+    """Misses per second of unstalled time, r m(resident / working set)."""
+    for v in range(vm.shape[1]):
+        if vm[HOT, v] >= vm[WORKING_SET, v] or world_vm[PRESENT, v] == 0.0 or vm[STALL_S, v] > 0.0:
+            vm[MISS_RATE, v] = 0.0
+        else:
+            ratio = miss_ratio(curve, v, vm[HOT, v] / vm[WORKING_SET, v])
+            vm[MISS_RATE, v] = world_vm[TOUCH_RATE, v] * ratio
+
+
+@kernel
+def move_pages(world_vm, world_host, constants, vm, outcome, wants):  # type: ignore[no-untyped-def]
+    """One tick of balloon inflation, eviction and refill; ``wants`` (3, V) is scratch.
+
+    Free pages go to the balloon at its own speed; what is missing must be evicted first, cold pages
+    before hot ones but for LRU's errors, and the dirty part of it shares the device's write
+    bandwidth. Refill faults take free pages first, then push cold pages out, then hot ones (which
+    only trades places: thrashing).
+    """
+    tick = constants[C_TICK]
+    pool = world_host[TIER_POOL]
+    per_page = 1.0 - pool
+    writes = 0.0
+    for v in range(vm.shape[1]):
+        wants[0, v] = wants[1, v] = wants[2, v] = 0.0
+        if world_vm[PRESENT, v] == 0.0:
+            continue
+        room = free_bytes(world_vm, world_host, vm, v)
+        gap = max(vm[ACTUAL, v] - max(vm[TARGET, v], world_vm[KERNEL, v]), 0.0)
+        reach = constants[C_INFLATE] * tick
+        taken = min(min(gap, room), reach)
+        vm[ACTUAL, v] -= taken
+        outcome[MOVED, v] += taken
+        room -= taken
+        evictable = vm[HOT, v] + vm[COLD, v]
+        wants[0, v] = min(min(gap, reach) - taken, evictable * per_page) / per_page
+        faults = vm[SPEED, v] * vm[MISS_RATE, v] * tick
+        wants[1, v] = min(faults * constants[C_PAGE], vm[WORKING_SET, v] - vm[HOT, v])
+        wants[2, v] = max(wants[1, v] * per_page - room, 0.0) / per_page
+        vm[SUM_FAULTS, v] += faults / world_host[TIER_USEFUL]
+        writes += (wants[0, v] + wants[2, v]) * world_vm[DIRTY_FRAC, v]
+    allowed = world_host[TIER_WRITE] * tick
+    scale = min(1.0, allowed / writes) if writes > 0.0 else 1.0
+    for v in range(vm.shape[1]):
+        if wants[0, v] + wants[1, v] > 0.0:
+            _evict_and_refill(world_vm, world_host, constants, vm, outcome, wants, v, scale)
+
+
+@kernel
+def _evict_and_refill(  # type: ignore[no-untyped-def]
+    world_vm, world_host, constants, vm, outcome, wants, v, scale
+):
+    per_page = 1.0 - world_host[TIER_POOL]
+    squeezed = wants[0, v] * scale
+    from_cold = min(squeezed * (1.0 - constants[C_LRU_ERROR]), vm[COLD, v])
+    from_hot = min(squeezed - from_cold, vm[HOT, v])
+    from_cold = min(squeezed - from_hot, vm[COLD, v])
+    vm[COLD, v] -= from_cold
+    vm[HOT, v] -= from_hot
+    given = (from_cold + from_hot) * per_page
+    vm[ACTUAL, v] -= given
+    outcome[MOVED, v] += given
+    pushed = min(wants[2, v] * scale, vm[COLD, v])
+    vm[COLD, v] -= pushed
+    room = free_bytes(world_vm, world_host, vm, v)
+    arrived = min(wants[1, v], room / per_page)
+    missing = max(vm[WORKING_SET, v] - vm[HOT, v], 1.0)
+    born = min(vm[UNBORN, v] * arrived / missing, vm[UNBORN, v])
+    read = wants[1, v] * (1.0 - min(vm[UNBORN, v] / missing, 1.0))
+    vm[UNBORN, v] -= born
+    vm[HOT, v] += arrived
+    traded = wants[1, v] - arrived  # in and straight out again: the set does not fit
+    evicted = (from_cold + from_hot + pushed + traded) * world_vm[DIRTY_FRAC, v]
+    vm[SUM_IN, v] += read
+    vm[SUM_OUT, v] += evicted
+    outcome[READ, v] += read
+    outcome[WRITTEN, v] += evicted
+
+
+@kernel
+def grant_memory(world_vm, world_host, constants, vm, outcome, wants):  # type: ignore[no-untyped-def]
+    """Deflate balloons with what the host really has free, shared in proportion to the requests."""
+    held = 0.0
+    asked = 0.0
+    reach = constants[C_DEFLATE] * constants[C_TICK]
+    for v in range(vm.shape[1]):
+        wants[0, v] = 0.0
+        if world_vm[PRESENT, v] == 0.0:
+            continue
+        held += vm[ACTUAL, v]
+        goal = min(vm[TARGET, v], world_vm[MEMORY_MAX, v])
+        wants[0, v] = min(max(goal - vm[ACTUAL, v], 0.0), reach)
+        asked += wants[0, v]
+    if asked <= 0.0:
+        return
+    share = min(1.0, max(world_host[CAPACITY] - held, 0.0) / asked)
+    for v in range(vm.shape[1]):
+        vm[ACTUAL, v] += wants[0, v] * share
+        outcome[MOVED, v] += wants[0, v] * share
+
+
+@kernel
+def kill_starved(world_vm, constants, vm, outcome):  # type: ignore[no-untyped-def]
+    """Count a guest's OOM killer: what cannot be paged out no longer fits what the balloon left."""
+    for v in range(vm.shape[1]):
+        if world_vm[PRESENT, v] == 0.0:
+            continue
+        vm[STALL_S, v] = max(vm[STALL_S, v] - constants[C_TICK], 0.0)
+        needed = world_vm[KERNEL, v] + world_vm[UNSWAPPABLE, v] * vm[FOOTPRINT, v]
+        if vm[ACTUAL, v] < needed and vm[STALL_S, v] == 0.0:
+            vm[STALL_S, v] = constants[C_RESTART]
+            outcome[KILLED, v] += 1.0

@@ -1,0 +1,180 @@
+"""What a hypervisor sees: sampled, delayed and noisy; the working set itself is not visible.
+
+Guest statistics are sums since the last sample. The active sampler marks 100 random pages of a VM
+and counts those touched in 30 s; its estimate is the largest of a slow average, a fast one and the
+present one: fast up, slow down (models.md 3.1). The LRU histogram counts hits by stack distance in
+eighths of the present allocation; distances beyond it are invisible (models.md 1.2).
+"""
+
+from __future__ import annotations
+
+import math
+
+from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.layout import (
+    ACTUAL,
+    C_ACTIVE_PAGES,
+    C_ACTIVE_PERIOD,
+    C_DELAY,
+    C_FAST_GAIN,
+    C_LRU_NOISE,
+    C_MONITOR_COST,
+    C_SAMPLE,
+    C_SAMPLER_COST,
+    C_SLOW_GAIN,
+    C_TICK,
+    COLD,
+    DIRTY_FRAC,
+    FAST_ACTIVE,
+    GRANTED_CORES,
+    HOT,
+    LOST,
+    LOST_MEMORY,
+    MONITOR,
+    NUM_SENSED,
+    NUM_SLICES,
+    PENDING_AT,
+    PENDING_WAIT,
+    PRESENT,
+    SAMPLED_AT,
+    SENSED_ACTIVE,
+    SENSED_ACTUAL,
+    SENSED_CPU,
+    SENSED_FAULTS,
+    SENSED_IN,
+    SENSED_LRU,
+    SENSED_OUT,
+    SENSED_PSI,
+    SENSED_STEAL,
+    SENSED_SWAPPED,
+    SENSED_USABLE,
+    SINCE_ACTIVE,
+    SINCE_SAMPLE,
+    SLOW_ACTIVE,
+    SPEED,
+    STALL_S,
+    SUM_CPU,
+    SUM_FAULTS,
+    SUM_IN,
+    SUM_OUT,
+    SUM_STALLED,
+    SUM_STOLEN,
+    SUM_WANTED,
+    TICK,
+    TOUCH_RATE,
+    VISIBLE_WAIT,
+    WAIT,
+    WANTED_CORES,
+    WORKING_SET,
+)
+from gymbal_envs.simulator.memory import free_bytes, miss_ratio, swapped_bytes
+from gymbal_envs.simulator.rng import normal
+
+
+@kernel
+def account(world_vm, constants, vm, outcome):  # type: ignore[no-untyped-def]
+    """Add this tick to the counters and to the outcome."""
+    tick = constants[C_TICK]
+    for v in range(vm.shape[1]):
+        if world_vm[PRESENT, v] == 0.0:
+            continue
+        speed = 0.0 if vm[STALL_S, v] > 0.0 else vm[SPEED, v]
+        monitor = world_vm[MONITOR, v]
+        cost = constants[C_MONITOR_COST] if monitor > 1.0 else 0.0
+        cost += constants[C_SAMPLER_COST] if monitor > 0.0 else 0.0
+        wanted, granted = vm[WANTED_CORES, v], vm[GRANTED_CORES, v]
+        served = granted / wanted
+        outcome[LOST, v] += (1.0 - served * speed * (1.0 - cost)) * tick
+        outcome[LOST_MEMORY, v] += (1.0 - speed) * tick
+        vm[SUM_CPU, v] += granted * speed * tick
+        vm[SUM_WANTED, v] += wanted * tick
+        vm[SUM_STOLEN, v] += (wanted - granted) * tick
+        vm[SUM_STALLED, v] += (1.0 - speed) * tick
+
+
+@kernel
+def sense(world_vm, world_host, curve, constants, vm, host, pending, visible, streams, w):  # type: ignore[no-untyped-def]
+    """Advance the sensors' clocks: publish the sample under way, take the next one."""
+    now = host[TICK] * constants[C_TICK]
+    host[SINCE_SAMPLE] += constants[C_TICK]
+    host[SINCE_ACTIVE] += constants[C_TICK]
+    if host[SINCE_ACTIVE] >= constants[C_ACTIVE_PERIOD]:
+        host[SINCE_ACTIVE] = 0.0
+        _sample_active(world_vm, constants, vm, streams, w)
+    if host[SINCE_SAMPLE] >= constants[C_SAMPLE]:
+        sample(world_vm, world_host, curve, constants, vm, host, pending, streams, w)
+        host[PENDING_AT] = now
+    if host[PENDING_AT] >= 0.0 and now - host[PENDING_AT] >= constants[C_DELAY]:
+        publish(host, pending, visible)
+
+
+@kernel
+def publish(host, pending, visible):  # type: ignore[no-untyped-def]
+    """Make the sample under way the visible one."""
+    for q in range(NUM_SENSED):
+        for v in range(visible.shape[1]):
+            visible[q, v] = pending[q, v]
+    host[SAMPLED_AT] = host[PENDING_AT]
+    host[VISIBLE_WAIT] = host[PENDING_WAIT]
+    host[PENDING_AT] = -1.0
+
+
+@kernel
+def _sample_active(world_vm, constants, vm, streams, w):  # type: ignore[no-untyped-def]
+    for v in range(vm.shape[1]):
+        if world_vm[PRESENT, v] == 0.0 or world_vm[MONITOR, v] < 1.0:
+            continue
+        touched = min(vm[HOT, v] / vm[ACTUAL, v], 1.0)
+        error = math.sqrt(touched * (1.0 - touched) / constants[C_ACTIVE_PAGES])
+        seen = min(max(touched + error * normal(streams, w), 0.0), 1.0)
+        vm[SLOW_ACTIVE, v] += constants[C_SLOW_GAIN] * (seen - vm[SLOW_ACTIVE, v])
+        vm[FAST_ACTIVE, v] += constants[C_FAST_GAIN] * (seen - vm[FAST_ACTIVE, v])
+        # the present estimate may only raise the answer
+        vm[FAST_ACTIVE, v] = max(vm[FAST_ACTIVE, v], seen)
+
+
+@kernel
+def sample(world_vm, world_host, curve, constants, vm, host, pending, streams, w):  # type: ignore[no-untyped-def]
+    """Take a sample of every VM and start new sums."""
+    period = max(host[SINCE_SAMPLE], constants[C_TICK])
+    host[SINCE_SAMPLE] = 0.0
+    host[PENDING_WAIT] = math.nan
+    faults = 0.0
+    for v in range(vm.shape[1]):
+        if world_vm[PRESENT, v] == 0.0:
+            continue
+        faults += vm[SUM_FAULTS, v]
+        clean = vm[COLD, v] * (1.0 - world_vm[DIRTY_FRAC, v])
+        pending[SENSED_USABLE, v] = free_bytes(world_vm, world_host, vm, v) + clean
+        pending[SENSED_ACTUAL, v] = vm[ACTUAL, v]
+        pending[SENSED_IN, v] = vm[SUM_IN, v] / period
+        pending[SENSED_OUT, v] = vm[SUM_OUT, v] / period
+        pending[SENSED_SWAPPED, v] = swapped_bytes(vm, v)
+        pending[SENSED_FAULTS, v] = vm[SUM_FAULTS, v] / period
+        pending[SENSED_CPU, v] = vm[SUM_CPU, v] / period
+        pending[SENSED_STEAL, v] = vm[SUM_STOLEN, v] / max(vm[SUM_WANTED, v], 1e-9)
+        pending[SENSED_PSI, v] = min(vm[SUM_STALLED, v] / period, 1.0)
+        if world_vm[MONITOR, v] >= 1.0:
+            active = max(vm[SLOW_ACTIVE, v], vm[FAST_ACTIVE, v])
+            pending[SENSED_ACTIVE, v] = active * vm[ACTUAL, v]
+        if world_vm[MONITOR, v] >= 2.0:
+            _histogram(world_vm, curve, constants, vm, pending, streams, w, v)
+        for q in range(SUM_IN, SUM_STALLED + 1):
+            vm[q, v] = 0.0
+    if faults > 0.0:
+        host[PENDING_WAIT] = host[WAIT]
+
+
+@kernel
+def _histogram(world_vm, curve, constants, vm, pending, streams, w, v):  # type: ignore[no-untyped-def]
+    """Hits/s by stack distance: hot pages are the nearest, so slice k ends at (k+1)/8 of ACTUAL."""
+    speed = 0.0 if vm[STALL_S, v] > 0.0 else vm[SPEED, v]
+    rate = world_vm[TOUCH_RATE, v] * speed * vm[GRANTED_CORES, v] / vm[WANTED_CORES, v]
+    working_set = max(vm[WORKING_SET, v], 1.0)
+    before = miss_ratio(curve, v, 0.0)
+    for k in range(NUM_SLICES):
+        reach = min(vm[ACTUAL, v] * (k + 1) / NUM_SLICES, vm[HOT, v])
+        after = miss_ratio(curve, v, reach / working_set)
+        noise = 1.0 + constants[C_LRU_NOISE] * normal(streams, w)
+        pending[SENSED_LRU + k, v] = max(rate * (before - after) * noise, 0.0)
+        before = after

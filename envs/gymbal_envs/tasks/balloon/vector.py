@@ -1,0 +1,95 @@
+"""The same task for many hosts at once, as a Gymnasium vector environment over one kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from gymbal_envs.scenarios.source import ScenarioConfig, make_source
+from gymbal_envs.scenarios.split import SplitName
+from gymbal_envs.tasks.balloon.spaces import action_space, observation_space
+from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds
+
+
+class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
+    """``gymbal/Balloon-v0`` for ``num_envs`` hosts; see `BalloonEnv` for the task.
+
+    An episode that ends is followed by the next one within the same step (SAME_STEP): the last
+    observation is in ``info["final_obs"]``.
+
+    Args:
+        num_envs: hosts.
+        scenario: where scenarios come from.
+        config: the task.
+        split: train, validation or test.
+        episode_steps: decisions in an episode.
+        stagger: groups of hosts whose first episode is cut, so that they do not end together.
+        num_threads: of the engine.
+        render_mode: not offered for batches.
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: ScenarioConfig | None = None,
+        config: BalloonConfig | None = None,
+        split: SplitName = "train",
+        episode_steps: int | None = None,
+        stagger: int = 1,
+        num_threads: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
+        self.num_envs = num_envs
+        self.scenario = scenario or ScenarioConfig()
+        self.config = config or BalloonConfig()
+        self.split: SplitName = split
+        self.stagger, self.num_threads = stagger, num_threads
+        self.render_mode = render_mode
+        interval = self.config.physics.clock.control_interval_s
+        self.episode_steps = episode_steps or self.scenario.episode_steps(interval)
+        self.single_observation_space = observation_space(self.scenario.num_vms)
+        self.single_action_space = action_space(self.scenario.num_vms)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.worlds: BalloonWorlds | None = None
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start every host on a new scenario; one seed draws all of them."""
+        if isinstance(seed, list):
+            seed = seed[0]
+        super().reset(seed=seed)
+        if self.worlds is None or seed is not None:
+            drawn = seed if seed is not None else int(self.np_random.integers(2**31))
+            self.worlds = BalloonWorlds(
+                make_source(self.scenario, self.split, drawn),
+                num_worlds=self.num_envs,
+                episode_steps=self.episode_steps,
+                num_vms=self.scenario.num_vms,
+                num_knots=self.scenario.num_knots,
+                config=self.config,
+                num_threads=self.num_threads,
+            )
+        return dict(self.worlds.reset(stagger=self.stagger)), {}
+
+    def step(
+        self, actions: NDArray[np.float32]
+    ) -> tuple[Any, NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One control interval of every host."""
+        assert self.worlds is not None, "call reset() before step()"
+        result = self.worlds.step(actions)
+        info: dict[str, Any] = {"reward_terms": result.terms}
+        if result.final is not None:
+            info["final_obs"] = {
+                key: value[result.ended] for key, value in dict(result.final).items()
+            }
+            info["_final_obs"] = result.ended
+        never = np.zeros(self.num_envs, dtype=np.bool_)
+        return dict(result.observation), result.reward, never, result.ended, info

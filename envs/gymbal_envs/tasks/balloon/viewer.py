@@ -1,0 +1,3 @@
+"""Pictures of an episode."""
+class BalloonViewer:
+    def __init__(self, worlds): ...

@@ -1,0 +1,114 @@
+"""Counters of the control loop, in Prometheus' text format."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from gymbal_runtime.decision import Decision
+
+LATENCY_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
+"""Upper bounds: a decision should take under 1 ms, and the default deadline is 0.1 s."""
+
+_HELP = {
+    "gymbal_decisions_total": "counter Decisions by who took them.",
+    "gymbal_not_policy_total": "counter Decisions that the policy did not take, by reason.",
+    "gymbal_guard_hits_total": "counter VMs (or hosts) on which a rule of the guard fired.",
+    "gymbal_errors_total": "counter Failures by stage of the loop.",
+    "gymbal_commands_applied_total": "counter Commands that the host accepted.",
+    "gymbal_decision_latency_seconds": "histogram Time from telemetry to guarded command.",
+    "gymbal_telemetry": "gauge The newest record, summed over the VMs.",
+    "gymbal_vm_target_bytes": "gauge Target of the newest decision; absent where left alone.",
+}
+
+
+class Metrics:
+    """Counts decisions and renders the counts.
+
+    Args:
+        labels: constant labels of every series, such as the host's name.
+    """
+
+    def __init__(self, labels: dict[str, str] | None = None) -> None:
+        self._labels = labels or {}
+        self._counts: Counter[tuple[str, str, str]] = Counter()  # series, label, value -> count
+        self._buckets = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self._latency_sum_s = 0.0
+        self._last: Decision | None = None
+
+    def observe(self, decision: Decision) -> None:
+        """Count one decision."""
+        self._counts["gymbal_decisions_total", "source", decision.source] += 1
+        if decision.reason:
+            self._counts["gymbal_not_policy_total", "reason", decision.reason] += 1
+        for rule, hits in decision.guard.items():
+            self._counts["gymbal_guard_hits_total", "rule", rule] += hits
+        for error in decision.errors:
+            self.count_error(error.split(":", 1)[0])
+        if decision.applied:
+            self._counts["gymbal_commands_applied_total", "", ""] += 1
+        bucket = sum(decision.latency_s > bound for bound in LATENCY_BUCKETS_S)
+        self._buckets[bucket] += 1
+        self._latency_sum_s += decision.latency_s
+        self._last = decision
+
+    def count_error(self, stage: str) -> None:
+        """Count one failure of a stage of the loop."""
+        self._counts["gymbal_errors_total", "stage", stage] += 1
+
+    def count(self, series: str, value: str = "") -> int:
+        """The present count of one series and label value."""
+        return sum(n for (name, _, v), n in self._counts.items() if (name, v) == (series, value))
+
+    def text(self) -> str:
+        """All series in Prometheus' text exposition format 0.0.4."""
+        lines: dict[str, list[str]] = {name: [] for name in _HELP}
+        for (series, label, value), count in sorted(self._counts.items()):
+            lines[series].append(self._line(series, {label: value} if label else {}, count))
+        lines["gymbal_decision_latency_seconds"] = self._histogram()
+        if self._last is not None:
+            lines["gymbal_telemetry"] = [
+                self._line("gymbal_telemetry", {"quantity": name}, value)
+                for name, value in self._last.telemetry.items()
+                if value is not None
+            ]
+            lines["gymbal_vm_target_bytes"] = [
+                self._line("gymbal_vm_target_bytes", {"vm": name}, value)
+                for name, value in self._last.targets.items()
+                if value is not None
+            ]
+        out = []
+        for series, rows in lines.items():
+            kind, text = _HELP[series].split(" ", 1)
+            out += [f"# HELP {series} {text}", f"# TYPE {series} {kind}", *rows]
+        return "\n".join(out) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Replace a file with `text`, so that a reader never sees half of it.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_text(self.text(), encoding="utf-8")
+        partial.replace(path)
+
+    def _histogram(self) -> list[str]:
+        name = "gymbal_decision_latency_seconds"
+        rows, total = [], 0
+        for bound, count in zip((*LATENCY_BUCKETS_S, "+Inf"), self._buckets, strict=True):
+            total += count
+            rows.append(self._line(f"{name}_bucket", {"le": str(bound)}, total))
+        rows.append(self._line(f"{name}_sum", {}, self._latency_sum_s))
+        rows.append(self._line(f"{name}_count", {}, total))
+        return rows
+
+    def _line(self, series: str, labels: dict[str, str], value: float) -> str:
+        pairs = {**self._labels, **labels}
+        inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in pairs.items())
+        return f"{series}{{{inside}}} {value}" if inside else f"{series} {value}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

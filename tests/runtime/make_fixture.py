@@ -1,0 +1,120 @@
+"""Write tests/runtime/fixtures: a tiny policy bundle and the default codec's fingerprint.
+
+    python tests/runtime/make_fixture.py
+
+Needs ``onnx`` (the dev environment). The thin environment's tests only read what this wrote, so a
+change of the codec shows up as a change of these files in the same commit.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+from gymbal_runtime import __version__
+from gymbal_runtime.bundle import write_bundle
+from gymbal_runtime.codec import BalloonCodec, Observation, observation_bounds
+from gymbal_runtime.manifest import GoldenCase, golden_case, make_manifest
+from gymbal_runtime.observation import NUM_HOST_FEATURES, NUM_VM_FEATURES
+from gymbal_runtime.policy import OnnxPolicy
+from gymbal_runtime.training_range import TrainingRange
+from onnx import TensorProto, helper, numpy_helper
+
+FIXTURES = Path(__file__).parent / "fixtures"
+MAX_VMS = 256
+CARD = "# Model card\n\nA network with random weights, for tests. Do not run it on anything.\n"
+
+
+def make_graph(rng: np.random.Generator) -> bytes:
+    """action = tanh(vms w + mean(vms) u + host t): one number per VM, any number of VMs."""
+    weights = {
+        "w": rng.normal(0.0, 0.3, (NUM_VM_FEATURES, 1)),
+        "u": rng.normal(0.0, 0.3, (NUM_VM_FEATURES, 1)),
+        "t": rng.normal(0.0, 0.3, (NUM_HOST_FEATURES, 1)),
+    }
+    constants = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()]
+    constants += [
+        numpy_helper.from_array(np.array([1], dtype=np.int64), "vm_axis"),
+        numpy_helper.from_array(np.array([2], dtype=np.int64), "feature_axis"),
+        numpy_helper.from_array(np.array(1.0, dtype=np.float32), "one"),
+    ]
+    node = helper.make_node
+    nodes = [
+        node("Unsqueeze", ["present", "feature_axis"], ["mask"]),
+        node("Mul", ["vms", "mask"], ["rows"]),
+        node("ReduceSum", ["rows", "vm_axis"], ["total"], keepdims=0),
+        node("ReduceSum", ["present", "vm_axis"], ["count"], keepdims=1),
+        node("Max", ["count", "one"], ["at_least_one"]),
+        node("Div", ["total", "at_least_one"], ["mean"]),
+        node("MatMul", ["rows", "w"], ["own"]),
+        node("Squeeze", ["own", "feature_axis"], ["own_score"]),
+        node("MatMul", ["mean", "u"], ["pooled_score"]),
+        node("MatMul", ["host", "t"], ["host_score"]),
+        node("Sum", ["own_score", "pooled_score", "host_score"], ["score"]),
+        node("Tanh", ["score"], ["bounded"]),
+        node("Mul", ["bounded", "present"], ["action"]),
+    ]
+    real = TensorProto.FLOAT
+    inputs = [
+        helper.make_tensor_value_info("vms", real, ["hosts", "vms", NUM_VM_FEATURES]),
+        helper.make_tensor_value_info("host", real, ["hosts", NUM_HOST_FEATURES]),
+        helper.make_tensor_value_info("present", real, ["hosts", "vms"]),
+    ]
+    outputs = [helper.make_tensor_value_info("action", real, ["hosts", "vms"])]
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def make_golden(graph: bytes, rng: np.random.Generator) -> list[GoldenCase]:
+    """Random observations within the bounds, for 1, 3 and 6 VM slots."""
+    policy = OnnxPolicy(graph, MAX_VMS)
+    low, high = observation_bounds()["vms"]
+    host_low, host_high = observation_bounds()["host"]
+    cases = []
+    for num_vms in (1, 3, 6):
+        present = (np.arange(num_vms) != 4).astype(np.float32)[None]
+        vms = rng.uniform(low, high, (1, num_vms, NUM_VM_FEATURES)).round(3)
+        observation = Observation(
+            vms=(vms * present[:, :, None]).astype(np.float32),
+            host=rng.uniform(host_low, host_high, (1, NUM_HOST_FEATURES)).astype(np.float32),
+            present=present,
+        )
+        cases.append(golden_case(observation, policy(observation)))
+    return cases
+
+
+def main() -> None:
+    rng = np.random.default_rng(7)
+    codec = BalloonCodec()
+    bounds = observation_bounds()
+    graph = make_graph(rng)
+    manifest = make_manifest(
+        codec,
+        max_vms=MAX_VMS,
+        training_range=TrainingRange(
+            vms_low=bounds["vms"][0].tolist(),
+            vms_high=bounds["vms"][1].tolist(),
+            host_low=bounds["host"][0].tolist(),
+            host_high=bounds["host"][1].tolist(),
+            measured=["psi_some_frac"],
+        ),
+        training_config={"agent": {"learning_rate": 3e-4}, "seed": 7},
+        seeds=[7],
+        evaluation=[
+            {"agent": "meb", "scenarios": "synthetic", "return": -1.0},
+            {"agent": "policy", "scenarios": "synthetic", "return": -0.5},
+        ],
+        versions={"gymbal": __version__},
+        created=datetime.date(2026, 1, 1),
+    )
+    FIXTURES.mkdir(exist_ok=True)
+    write_bundle(FIXTURES / "tiny.gymbal", manifest, graph, make_golden(graph, rng), CARD)
+    (FIXTURES / "codec_fingerprint.txt").write_text(codec.fingerprint() + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,7 @@ from gymbal_runtime.observation import (
 )
 from gymbal_runtime.quantities import HISTORY_QUANTITIES, HOST_QUANTITIES, VM_QUANTITIES
 from gymbal_runtime.telemetry import Telemetry
+from gymbal_runtime.workingset import estimated_working_set
 
 Floats = NDArray[np.float64]
 
@@ -94,9 +95,10 @@ class BalloonCodec:
             The observation and the history to pass next time.
         """
         present = telemetry.present
-        rows, memory = vm_features(telemetry, base, history)
+        working_set = estimated_working_set(telemetry)
+        rows, memory = vm_features(telemetry, base, working_set, history)
         rows *= present[:, :, None]
-        host = host_features(telemetry)
+        host = host_features(telemetry, working_set)
         observation = Observation(
             vms=rows.astype(np.float32),
             host=host.astype(np.float32),
@@ -147,5 +149,3 @@ def _low_high(quantities: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.fl
     low = np.array([min(q.low, 0.0) for q in quantities], dtype=np.float32)
     high = np.array([q.high for q in quantities], dtype=np.float32)
     return low, high
-
-

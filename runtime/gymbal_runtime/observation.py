@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from gymbal_runtime.quantities import HISTORY_QUANTITIES, HOST_QUANTITIES, VM_QUANTITIES, Quantity
 from gymbal_runtime.telemetry import Telemetry
-from gymbal_runtime.workingset import estimated_working_set
 
 Floats = NDArray[np.float64]
 
@@ -39,38 +38,49 @@ class History:
         return History(tracked=np.where(hosts[None, :, None, None], np.nan, self.tracked))
 
 
-def vm_features(telemetry: Telemetry, base: Floats, history: History) -> tuple[Floats, History]:
+_WIDTH = len(VM_QUANTITIES)
+_TRACKED_WIDTH = len(HISTORY_QUANTITIES)
+
+
+def vm_features(
+    telemetry: Telemetry, base: Floats, working_set: Floats, history: History
+) -> tuple[Floats, History]:
     """Feature rows (H, V, NUM_VM_FEATURES) in the order of the units table, and the new history."""
+    rows = np.empty((*telemetry.present.shape, NUM_VM_FEATURES))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        now, tracked = _instant_rows(telemetry, base)
-        changes = np.clip(tracked[None] - history.tracked, -1.0, 1.0)
-    rows = np.concatenate([now, *np.nan_to_num(changes)], axis=2)
+        columns, tracked = _instant_columns(telemetry, base, working_set)
+        rows[:, :, :_WIDTH] = _stack(columns, VM_QUANTITIES, _VM_BOUNDS)
+        for step, then in enumerate(history.tracked):
+            change = np.minimum(np.maximum(tracked - then, -1.0), 1.0)
+            start = _WIDTH + step * _TRACKED_WIDTH
+            rows[:, :, start : start + _TRACKED_WIDTH] = np.where(np.isnan(change), 0.0, change)
     remembered = np.concatenate([tracked[None], history.tracked[:-1]])
     return rows, History(tracked=remembered)
 
 
-def host_features(telemetry: Telemetry) -> Floats:
+def host_features(telemetry: Telemetry, working_set: Floats) -> Floats:
     """Feature row of each host, (H, NUM_HOST_FEATURES)."""
     present, budget = telemetry.present, telemetry.budget_bytes
     weights = np.where(present, telemetry.shares, 0.0)
-    pressure = np.nan_to_num(telemetry.psi_some_frac) * weights
-    with np.errstate(invalid="ignore", divide="ignore"):
+    pressure = _known(telemetry.psi_some_frac) * weights
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         columns = {
             "free": 1.0 - _total(telemetry.actual_bytes, present) / budget,
-            "wanted": _total(estimated_working_set(telemetry), present) / budget,
+            "wanted": _total(working_set, present) / budget,
             "provisioned": np.log2(1.0 + _total(telemetry.memory_max_bytes, present) / budget),
             "swap_latency": np.log10(np.maximum(telemetry.swap_latency_s, 1e-6) / 1e-6) / 5.0,
             "mean_pressure": pressure.sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-9),
             "vms": np.log2(np.maximum(present.sum(axis=1), 1)) / 8.0,
         }
-    return _stack(columns, HOST_QUANTITIES)
+        return _stack(columns, HOST_QUANTITIES, _HOST_BOUNDS)
 
 
-def _instant_rows(telemetry: Telemetry, base: Floats) -> tuple[Floats, Floats]:
+def _instant_columns(
+    telemetry: Telemetry, base: Floats, working_set: Floats
+) -> tuple[dict[str, Any], Floats]:
     present = telemetry.present
     fair = (telemetry.budget_bytes / np.maximum(present.sum(axis=1), 1))[:, None]
     actual = telemetry.actual_bytes
-    working_set = estimated_working_set(telemetry)
     weights = np.where(present, telemetry.shares, 0.0)
     mean_share = weights.sum(axis=1) / np.maximum(present.sum(axis=1), 1)
     faults = _log_scaled(telemetry.major_fault_rate, 1.0, 1e6)
@@ -97,23 +107,17 @@ def _instant_rows(telemetry: Telemetry, base: Floats) -> tuple[Floats, Floats]:
         "has_guest_stats": np.isfinite(telemetry.usable_bytes),
     }
     columns |= _histogram_columns(telemetry)
-    tracked = np.stack(
-        [
-            telemetry.usable_bytes / fair,
-            working_set / fair,
-            actual / fair,
-            telemetry.psi_some_frac,
-            faults,
-        ],
-        axis=2,
-    )
-    return _stack(columns, VM_QUANTITIES), tracked
+    tracked = np.empty((*present.shape, _TRACKED_WIDTH))
+    names = ("usable_of_fair", "working_set_of_fair", "actual_of_fair", "pressure", "major_faults")
+    for k, name in enumerate(names):
+        tracked[:, :, k] = columns[name]
+    return columns, tracked
 
 
 def _histogram_columns(telemetry: Telemetry) -> dict[str, Floats]:
     hits = telemetry.lru_hit_rate
-    faults = np.nan_to_num(telemetry.major_fault_rate)
-    accesses = np.nan_to_num(hits).sum(axis=2) + faults
+    faults = _known(telemetry.major_fault_rate)
+    accesses = _known(hits).sum(axis=2) + faults
     share = hits / np.maximum(accesses, 1e-9)[:, :, None]
     columns = {f"lru_slice_{k}": share[:, :, k] for k in range(hits.shape[2])}
     columns["access_rate"] = _log_scaled(accesses, 1.0, 1e6)
@@ -122,18 +126,40 @@ def _histogram_columns(telemetry: Telemetry) -> dict[str, Floats]:
     return columns
 
 
-def _stack(columns: dict[str, Any], quantities: tuple[Quantity, ...]) -> Floats:
-    """Columns in the table's order, NaN as 0, clipped to the table's bounds."""
-    stacked = np.stack([columns[q.name] for q in quantities], axis=-1).astype(np.float64)
+def _bounds(quantities: tuple[Quantity, ...]) -> tuple[Floats, Floats]:
     low = np.array([min(q.low, 0.0) for q in quantities])
-    high = np.array([q.high for q in quantities])
-    return np.clip(np.nan_to_num(stacked, posinf=0.0, neginf=0.0), low, high)
+    return low, np.array([q.high for q in quantities])
+
+
+_VM_BOUNDS = _bounds(VM_QUANTITIES)
+_HOST_BOUNDS = _bounds(HOST_QUANTITIES)
+
+
+def _stack(
+    columns: dict[str, Any], quantities: tuple[Quantity, ...], bounds: tuple[Floats, Floats]
+) -> Floats:
+    """Columns in the table's order, NaN and infinity as 0, clipped to the table's bounds."""
+    # Filling one array column by column costs a third of np.stack, and this runs at every decision.
+    stacked = np.empty((*np.shape(columns[quantities[0].name]), len(quantities)))
+    for k, quantity in enumerate(quantities):
+        stacked[..., k] = columns[quantity.name]
+    finite = np.where(np.isfinite(stacked), stacked, 0.0)
+    bounded: Floats = np.minimum(np.maximum(finite, bounds[0]), bounds[1])
+    return bounded
+
+
+def _known(values: Floats) -> Floats:
+    """The values with 0 for what was not measured."""
+    known: Floats = np.where(np.isnan(values), 0.0, values)
+    return known
 
 
 def _log_scaled(value: Floats, unit: float, full_scale: float) -> Floats:
     """log1p(value / unit), 1 at ``unit * full_scale``."""
-    return np.log1p(value / unit) / np.log1p(full_scale)
+    scaled: Floats = np.log1p(value / unit) / np.log1p(full_scale)
+    return scaled
 
 
 def _total(value: Floats, present: NDArray[np.bool_]) -> Floats:
-    return np.where(present, value, 0.0).sum(axis=1)
+    total: Floats = np.where(present, value, 0.0).sum(axis=1)
+    return total

@@ -33,17 +33,12 @@ def histogram_working_set(telemetry: Telemetry, delta: float = 0.05) -> Floats:
     Returns:
         (H, V) bytes; NaN where no histogram runs, 0 where nothing was accessed.
     """
-    tail = hit_tail(telemetry)
-    allowed = delta * tail[:, :, :1]
-    inside = np.argmax(tail <= allowed, axis=2)  # first slice boundary that suffices
-    after = np.take_along_axis(tail, inside[:, :, None], 2)[:, :, 0]
-    before = np.take_along_axis(tail, np.maximum(inside - 1, 0)[:, :, None], 2)[:, :, 0]
-    drop = before - after
-    with np.errstate(invalid="ignore", divide="ignore"):
-        partial = np.where(drop > 0, (before - allowed[:, :, 0]) / drop, 1.0)
-    slices = np.where(inside > 0, inside - 1 + partial, 0.0)
-    size = slices / NUM_LRU_SLICES * telemetry.actual_bytes
-    return np.where(np.isnan(tail[:, :, 0]), np.nan, size)
+    hits = telemetry.lru_hit_rate
+    beyond = hits[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]  # misses if cut where slice k starts
+    above = beyond - delta * beyond[:, :, :1]
+    # Slice k is needed whole where even its far end misses too often, in part where its start does.
+    needed = np.minimum(np.maximum(above / np.maximum(hits, 1e-300), 0.0), 1.0).sum(axis=2)
+    return np.asarray(needed / NUM_LRU_SLICES * telemetry.actual_bytes)
 
 
 def estimated_working_set(telemetry: Telemetry) -> Floats:

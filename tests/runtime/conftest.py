@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from gymbal_runtime.bundle import Bundle, read_bundle
 from gymbal_runtime.command import Command
+from gymbal_runtime.controller import Controller, Mode
+from gymbal_runtime.decision import DecisionLog
+from gymbal_runtime.heuristics import make_heuristic
 from gymbal_runtime.telemetry import PER_HOST_FIELDS, Telemetry, empty_telemetry
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -48,6 +51,30 @@ def fake_host() -> type[FakeHost]:
     return FakeHost
 
 
+@pytest.fixture(scope="session")
+def scripted() -> type[Scripted]:
+    return Scripted
+
+
+@pytest.fixture
+def record(make_record):
+    return make_record(np.random.default_rng(0))
+
+
+@pytest.fixture
+def log(tmp_path):
+    return DecisionLog(tmp_path / "decisions.jsonl")
+
+
+@pytest.fixture
+def control(log):
+    def make(host, agent, fallback=None, **options) -> Controller:
+        options = {"mode": Mode.ACT, "log": log, **options}
+        return Controller(host, agent, fallback or make_heuristic("meb"), **options)
+
+    return make
+
+
 class FakeHost:
     """Reports given records (or raises given exceptions) in turn and remembers what it was told."""
 
@@ -72,6 +99,25 @@ class FakeHost:
 
     def close(self) -> None:
         self.closed = True
+
+
+class Scripted:
+    """An agent that does what it is told, exceptions included."""
+
+    name = "scripted"
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.resets = 0
+
+    def reset(self, num_hosts, num_vms, hosts=None) -> None:
+        self.resets += 1
+
+    def act(self, telemetry) -> Command:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer() if callable(answer) else answer
 
 
 def plausible_record(

@@ -124,7 +124,8 @@ def _raise_to_total(
     # The level carries the rounding of a long cumulative sum: settle what is left among the VMs
     # that lie strictly between their bounds.
     free_slope = np.where((split > low) & (split < high), slope, 0.0)
-    correction = (total - split.sum(axis=-1)) / np.maximum(free_slope.sum(axis=-1), 1e-300)
+    steepness = free_slope.sum(axis=-1)
+    correction = (total - split.sum(axis=-1)) / np.where(steepness > 0.0, steepness, np.inf)
     split = np.clip(split + correction[:, None] * free_slope, low, high)
     unmet = floors > budget
     if unmet.any():

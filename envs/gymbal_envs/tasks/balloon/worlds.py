@@ -53,6 +53,11 @@ class Transition:
     final: Observation | None  # before the reset, all worlds; None where no episode ended
 
 
+_NOTHING = Observation(
+    vms=np.zeros(0, np.float32), host=np.zeros(0, np.float32), present=np.zeros(0, np.float32)
+)
+
+
 class BalloonWorlds:
     """B hosts whose memory is divided by actions (corrections) or by commands.
 
@@ -61,8 +66,10 @@ class BalloonWorlds:
         num_worlds: B.
         episode_steps: decisions in an episode.
         num_vms: V, slots; scenarios may have fewer.
+        num_knots: demand knots of the longest scenario.
         config: the task.
         num_threads: of the engine.
+        encode: False leaves observations empty, for hosts that nobody learns from.
     """
 
     def __init__(
@@ -74,9 +81,10 @@ class BalloonWorlds:
         num_knots: int,
         config: BalloonConfig | None = None,
         num_threads: int = 1,
+        encode: bool = True,
     ) -> None:
         self.config = config or BalloonConfig()
-        self.source = source
+        self.source, self.encode = source, encode
         self.num_worlds, self.num_vms = num_worlds, num_vms
         self.episode_steps = episode_steps
         self.engine = Engine(num_worlds, num_vms, num_knots, self.config.physics, num_threads)
@@ -143,6 +151,8 @@ class BalloonWorlds:
         self._remembered = self.history
         self.telemetry = self.engine.telemetry()
         self.base = self.base_agent.act(self.telemetry).balloon_bytes
+        if not self.encode:
+            return _NOTHING
         observation, self.history = self.config.codec.encode(
             self.telemetry, self.base, self.history
         )

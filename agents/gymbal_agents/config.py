@@ -1,0 +1,138 @@
+"""From composed plain configuration to typed settings: an unknown key or a wrong type is an error.
+
+No configuration dict passes beyond ``scripts/``; everything behind it takes these frozen classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+from gymbal_envs.scenarios.source import ScenarioConfig
+from gymbal_envs.tasks.balloon.worlds import BalloonConfig
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A setting that is unknown or of the wrong type."""
+
+
+@dataclass(frozen=True)
+class PpoConfig:
+    """stable-baselines3's PPO and the set network.
+
+    Attributes:
+        num_envs: hosts simulated at once.
+        rollout_steps: decisions of each host between two updates.
+        batch_size: samples of a minibatch; batches of 4096 are six times as fast as 64.
+        epochs: passes over each rollout.
+        learning_rate: at the start; falls linearly to ``final_learning_rate``.
+        final_learning_rate: at the end.
+        gamma: discount per decision.
+        gae_lambda: of generalised advantage estimation.
+        clip_range: of the probability ratio.
+        entropy: weight of the entropy bonus.
+        value_weight: weight of the value loss.
+        max_grad_norm: gradient clipping.
+        target_kl: stop the passes over a rollout early beyond this.
+        width: of the network's layers.
+        log_std: initial log standard deviation of the exploration.
+        reward_scale: factor on the learner's reward.
+        twin: take the heuristic's reward on the same demand out of the learner's reward.
+        value_warmup_updates: updates at the start that fit the value function alone.
+    """
+
+    num_envs: int = 256
+    rollout_steps: int = 64
+    batch_size: int = 4096
+    epochs: int = 4
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-4
+    gamma: float = 0.95
+    gae_lambda: float = 0.9
+    clip_range: float = 0.2
+    entropy: float = 0.0
+    value_weight: float = 0.5
+    max_grad_norm: float = 0.5
+    target_kl: float | None = 0.03
+    width: int = 64
+    log_std: float = -1.5
+    reward_scale: float = 10.0
+    twin: bool = True
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """Imitation of an oracle before reinforcement learning (DAgger; Ross et al., AISTATS 2011).
+
+    Attributes:
+        rounds: data collections; 0 leaves imitation out.
+        steps: decisions of each host per round.
+        epochs: passes over all data after each round.
+        learning_rate: of the imitation.
+        window_s: the oracle's window of future demand.
+    """
+
+    rounds: int = 0
+    steps: int = 180
+    epochs: int = 4
+    learning_rate: float = 1e-3
+    window_s: tuple[float, float] = (0.0, 60.0)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        task: the task's id.
+        scenario: where scenarios come from.
+        balloon: the task's own settings.
+        ppo: the learner.
+        teacher: imitation beforehand.
+        seed: of everything.
+        total_steps: decisions to learn from, over all hosts.
+        checkpoint_every: decisions between two checkpoints.
+        evaluate_every: decisions between two evaluations on validation scenarios.
+        evaluate_scenarios: validation scenarios.
+        threads: of the engine; torch always uses one.
+    """
+
+    task: str = "gymbal/Balloon-v0"
+    scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
+    balloon: BalloonConfig = field(default_factory=BalloonConfig)
+    ppo: PpoConfig = PpoConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    seed: int = 0
+    total_steps: int = 3_000_000
+    checkpoint_every: int = 500_000
+    evaluate_every: int = 500_000
+    evaluate_scenarios: int = 64
+    threads: int = 1
+
+
+def typed(kind: type[T], values: dict[str, Any]) -> T:
+    """Plain values as an instance of a frozen dataclass, checked at every depth.
+
+    Raises:
+        ConfigError: naming the setting, what is wrong, and what would be right.
+    """
+    try:
+        built = msgspec.convert(values, kind)
+    except (msgspec.ValidationError, ValueError) as wrong:
+        raise ConfigError(f"configuration: {wrong}".replace("`$.", "`")) from wrong
+    _refuse_unknown(values, asdict(built), "")  # type: ignore[call-overload]
+    return built
+
+
+def _refuse_unknown(given: Any, known: Any, path: str) -> None:
+    if not isinstance(given, dict) or not isinstance(known, dict) or path.endswith("options."):
+        return
+    for key, value in given.items():
+        if key not in known:
+            raise ConfigError(
+                f"configuration: `{path}{key}` is unknown; there are {', '.join(sorted(known))}"
+            )
+        _refuse_unknown(value, known[key], f"{path}{key}.")

@@ -1,0 +1,239 @@
+"""The one evaluation loop: heuristics, oracles and learned policies play the same scenarios.
+
+Scenario number i of a source is the same host, demand and sensor noise for whoever plays it, so
+agents are compared pair by pair. Every command passes the guard, as it does on a real host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from gymbal_envs.scenarios.scenario import Scenario
+from gymbal_envs.scenarios.source import ScenarioConfig, ScenarioSource
+from gymbal_envs.simulator import layout as at
+from gymbal_envs.tasks.balloon.reward import TERMS
+from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds, Transition
+from gymbal_runtime.agent import Agent
+from gymbal_runtime.codec import BalloonCodec
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+AgentFactory = Callable[[BalloonWorlds], Agent]
+"""Builds an agent for some worlds; all but oracles ignore them."""
+OnStep = Callable[[str, int], None]
+"""Told an agent's name and how many decisions it has just made."""
+
+MEASURES = ("reward", *TERMS, "lost_to_memory", "swap_in_bytes_s", "swap_out_bytes_s")
+"""What is measured, each a mean over a scenario's decisions: the reward, its unweighted terms, the
+part of ``progress_lost`` that memory is to blame for (CPU contention for the rest), swap traffic."""
+
+
+@dataclass(frozen=True)
+class WorldShape:
+    """How large the worlds are that scenarios are loaded into.
+
+    Attributes:
+        num_vms: VM slots, V.
+        num_knots: demand knots, K.
+        episode_steps: decisions of one scenario, T.
+    """
+
+    num_vms: int
+    num_knots: int
+    episode_steps: int
+
+    @classmethod
+    def of(cls, scenario: ScenarioConfig, config: BalloonConfig) -> WorldShape:
+        """The shape that these settings need."""
+        steps = scenario.episode_steps(config.physics.clock.control_interval_s)
+        return cls(scenario.num_vms, scenario.num_knots, steps)
+
+
+@dataclass(frozen=True)
+class ScenarioFacts:
+    """What distinguishes a scenario, for tables by group.
+
+    Attributes:
+        name: says where it was drawn from.
+        tier: name of the swap tier.
+        num_vms: VMs present.
+        load: peak of the summed working sets over the memory that guests' programs can have.
+    """
+
+    name: str
+    tier: str
+    num_vms: int
+    load: float
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> ScenarioFacts:
+        """The facts of one scenario."""
+        room = scenario.capacity_bytes - float(scenario.kernel_bytes[scenario.present].sum())
+        peak = float(scenario.working_set_bytes.sum(axis=1, dtype=np.float64).max())
+        return cls(scenario.name, scenario.tier.name, int(scenario.present.sum()), peak / room)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Who did how well where.
+
+    Attributes:
+        scenarios: the N scenarios, in order.
+        measures: agent -> measure -> (M,), mean per decision in each of the first M <= N scenarios.
+        steps: decisions of each scenario, T.
+    """
+
+    scenarios: tuple[ScenarioFacts, ...]
+    measures: dict[str, dict[str, Floats]]
+    steps: int
+
+    def values(self, agent: str, measure: str = "reward") -> Floats:
+        """(M,) of one agent, by scenario."""
+        return self.measures[agent][measure]
+
+    def gains(self, agent: str, reference: str, measure: str = "reward") -> Floats:
+        """Agent minus reference on the scenarios that both played, (M,)."""
+        ours, theirs = self.values(agent, measure), self.values(reference, measure)
+        both = min(ours.size, theirs.size)
+        return ours[:both] - theirs[:both]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain JSON types."""
+        return {
+            "steps": self.steps,
+            "scenarios": [asdict(facts) for facts in self.scenarios],
+            "measures": {
+                agent: {name: values.tolist() for name, values in measures.items()}
+                for agent, measures in self.measures.items()
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Evaluation:
+        """What `to_dict` gave."""
+        return cls(
+            scenarios=tuple(ScenarioFacts(**facts) for facts in plain["scenarios"]),
+            measures={
+                agent: {name: np.array(values) for name, values in measures.items()}
+                for agent, measures in plain["measures"].items()
+            },
+            steps=int(plain["steps"]),
+        )
+
+
+def evaluate(
+    agents: Mapping[str, AgentFactory],
+    source: ScenarioSource,
+    num_scenarios: int,
+    shape: WorldShape,
+    config: BalloonConfig | None = None,
+    *,
+    batch: int = 64,
+    limits: Mapping[str, int] | None = None,
+    num_threads: int = 1,
+    on_step: OnStep | None = None,
+) -> Evaluation:
+    """Let every agent play scenarios 0 to N - 1.
+
+    The answer does not depend on ``batch`` (for networks up to the rounding of float32 sums).
+
+    Args:
+        agents: by name.
+        source: scenario by number.
+        num_scenarios: N.
+        shape: of the worlds; `WorldShape.of` the scenarios' settings.
+        config: the task; its codec is not used, agents bring their own.
+        batch: scenarios played at once.
+        limits: agents that shall play fewer scenarios, because they are slow.
+        num_threads: of the engine.
+        on_step: called after every decision of a batch.
+
+    Raises:
+        ValueError: if there is nothing to play.
+    """
+    if num_scenarios < 1 or batch < 1:
+        raise ValueError(f"num_scenarios ({num_scenarios}) and batch ({batch}) must be at least 1")
+    config = config or BalloonConfig()
+    limits = limits or {}
+    facts: list[ScenarioFacts] = []
+    parts: dict[str, list[dict[str, Floats]]] = {name: [] for name in agents}
+    for first in range(0, num_scenarios, batch):
+        drawn = [source(i) for i in range(first, min(first + batch, num_scenarios))]
+        facts += [ScenarioFacts.of(scenario) for scenario in drawn]
+        for name, make in agents.items():
+            mine = drawn[: max(limits.get(name, num_scenarios) - first, 0)]
+            if mine:
+                played = play(make, mine, shape, config, num_threads)
+                parts[name].append(_means(name, played, shape, on_step))
+    measures = {
+        name: {key: np.concatenate([part[key] for part in some]) for key in MEASURES}
+        for name, some in parts.items()
+        if some
+    }
+    return Evaluation(tuple(facts), measures, shape.episode_steps)
+
+
+def play(
+    make: AgentFactory,
+    scenarios: Sequence[Scenario],
+    shape: WorldShape,
+    config: BalloonConfig,
+    num_threads: int = 1,
+) -> Iterator[tuple[BalloonWorlds, Transition]]:
+    """Play each scenario once, all at the same time; yields after every decision.
+
+    Args:
+        make: builds the agent.
+        scenarios: B of them.
+        shape: of the worlds.
+        config: the task.
+        num_threads: of the engine.
+    """
+    # The agent's own codec decides what it sees; the worlds' one only has to be cheap.
+    worlds = BalloonWorlds(
+        source=lambda index: scenarios[index],
+        num_worlds=len(scenarios),
+        episode_steps=shape.episode_steps + 1,  # never reached: no world starts over
+        num_vms=shape.num_vms,
+        num_knots=shape.num_knots,
+        config=replace(config, codec=BalloonCodec("static")),
+        num_threads=num_threads,
+    )
+    worlds.reset()
+    agent = make(worlds)
+    agent.reset(worlds.num_worlds, worlds.num_vms)
+    for _ in range(shape.episode_steps):
+        yield worlds, worlds.apply(agent.act(worlds.telemetry))
+
+
+def _means(
+    name: str,
+    played: Iterator[tuple[BalloonWorlds, Transition]],
+    shape: WorldShape,
+    on_step: OnStep | None,
+) -> dict[str, Floats]:
+    """Each measure's mean over the decisions of each world, (B,)."""
+    sums: dict[str, Floats] = {}
+    for worlds, transition in played:
+        now = {"reward": transition.reward, **transition.terms, **_more_measures(worlds)}
+        for key in MEASURES:
+            sums[key] = sums.get(key, 0.0) + now[key]
+        if on_step is not None:
+            on_step(name, worlds.num_worlds)
+    return {key: total / shape.episode_steps for key, total in sums.items()}
+
+
+def _more_measures(worlds: BalloonWorlds) -> dict[str, Floats]:
+    """What the reward does not say about the last interval, (B,) each."""
+    engine = worlds.engine
+    interval = engine.params.clock.control_interval_s
+    shares = engine.world_vm[:, at.SHARES]
+    weight = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    return {
+        "lost_to_memory": (weight * engine.outcome[:, at.LOST_MEMORY]).sum(axis=1) / interval,
+        "swap_in_bytes_s": engine.outcome[:, at.READ].sum(axis=1) / interval,
+        "swap_out_bytes_s": engine.outcome[:, at.WRITTEN].sum(axis=1) / interval,
+    }

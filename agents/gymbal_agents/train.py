@@ -1,0 +1,142 @@
+"""Training: stable-baselines3's PPO on a native batch of hosts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch as th
+from gymbal_envs.scenarios.source import make_source
+from gymbal_envs.tasks.balloon.worlds import BalloonWorlds, ScenarioSource
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+
+from gymbal_agents.config import ConfigError, TrainConfig
+from gymbal_agents.run_folder import RunFolder
+from gymbal_agents.set_policy import SetActorCriticPolicy
+from gymbal_agents.vec_env import BalloonVecEnv
+
+STAGGER = 8
+"""Groups of hosts whose episodes end at different times."""
+
+
+def make_worlds(
+    config: TrainConfig, source: ScenarioSource, num_worlds: int, encode: bool = True
+) -> BalloonWorlds:
+    """Hosts that play the configuration's scenarios."""
+    interval = config.balloon.physics.clock.control_interval_s
+    return BalloonWorlds(
+        source,
+        num_worlds=num_worlds,
+        episode_steps=config.scenario.episode_steps(interval),
+        num_vms=config.scenario.num_vms,
+        num_knots=config.scenario.num_knots,
+        config=config.balloon,
+        num_threads=config.threads,
+        encode=encode,
+    )
+
+
+def make_vec_env(config: TrainConfig) -> BalloonVecEnv:
+    """The learner's hosts and, if configured, their twins under the plain heuristic."""
+    source = make_source(config.scenario, "train", config.seed)
+    worlds = make_worlds(config, source, config.ppo.num_envs)
+    twin = make_worlds(config, source, config.ppo.num_envs, encode=False) if config.ppo.twin else None
+    return BalloonVecEnv(worlds, twin, config.ppo.reward_scale, STAGGER)
+
+
+def make_learner(config: TrainConfig, env: BalloonVecEnv) -> PPO:
+    """A fresh PPO whose policy is exactly the heuristic."""
+    ppo = config.ppo
+    th.set_num_threads(1)
+
+    def learning_rate(remaining: float) -> float:
+        return ppo.final_learning_rate + remaining * (ppo.learning_rate - ppo.final_learning_rate)
+
+    return PPO(
+        SetActorCriticPolicy,
+        env,
+        learning_rate=learning_rate,
+        n_steps=ppo.rollout_steps,
+        batch_size=ppo.batch_size,
+        n_epochs=ppo.epochs,
+        gamma=ppo.gamma,
+        gae_lambda=ppo.gae_lambda,
+        clip_range=ppo.clip_range,
+        ent_coef=ppo.entropy,
+        vf_coef=ppo.value_weight,
+        max_grad_norm=ppo.max_grad_norm,
+        target_kl=ppo.target_kl,
+        policy_kwargs={"width": ppo.width, "log_std_init": ppo.log_std},
+        seed=config.seed,
+        device="cpu",
+    )
+
+
+def train(
+    config: TrainConfig,
+    folder: RunFolder,
+    callbacks: list[BaseCallback],
+    resume: bool = False,
+) -> PPO:
+    """Train until ``config.total_steps``; a resumed run goes on from its last checkpoint.
+
+    Args:
+        config: the run. Checked against the stored one when resuming.
+        folder: where everything goes.
+        callbacks: progress, checkpoints, evaluation.
+        resume: continue the run in ``folder``.
+
+    Returns:
+        The trained learner, also stored as ``folder.model``.
+
+    Raises:
+        ConfigError: if the folder holds another run, or there is nothing to resume.
+    """
+    env = make_vec_env(config)
+    checkpoint = folder.last_checkpoint() if resume else None
+    if resume:
+        _same_run(config, folder)
+    else:
+        if folder.last_checkpoint() is not None:
+            raise ConfigError(f"{folder.root} holds a run already: give resume=true or another folder")
+        folder.save_config(config)
+    if checkpoint is None:
+        model = make_learner(config, env)
+        imitate_if_wanted(model, config, folder)
+    else:
+        path, state = checkpoint
+        # Scenarios already played are not played again.
+        env.first_episode = int(state["episodes_begun"])
+        model = PPO.load(path, env=env, device="cpu")
+    model.set_logger(configure(str(folder.tensorboard / "training"), ["tensorboard"]))
+    left = config.total_steps - model.num_timesteps
+    if left > 0:
+        model.learn(left, callback=callbacks, reset_num_timesteps=False, tb_log_name="")
+    model.save(folder.model)
+    return model
+
+
+def imitate_if_wanted(model: PPO, config: TrainConfig, folder: RunFolder) -> None:
+    """Start from what an oracle does, where the configuration asks for it."""
+    if config.teacher.rounds > 0:
+        from gymbal_agents.teacher import imitate
+
+        imitate(model, config)
+        folder.save_checkpoint(model, episodes_begun=0)
+
+
+def _same_run(config: TrainConfig, folder: RunFolder) -> None:
+    """A run may be made longer when it is resumed; anything else would be another run."""
+    stored = folder.load_config()
+    if replace(stored, total_steps=config.total_steps) != config:
+        raise ConfigError(
+            f"{folder.root} was started with another configuration: "
+            f"resume it with the settings in {folder.config}, or choose another folder"
+        )
+
+
+def episodes_begun(env: BalloonVecEnv) -> int:
+    """Number of the first scenario that no host has begun."""
+    return int(np.max(env.worlds.episodes)) + 1

@@ -1,0 +1,76 @@
+"""A simulated host behind the controller's own protocol: the same loop, no hypervisor."""
+
+from __future__ import annotations
+
+from gymbal_runtime.command import Command
+from gymbal_runtime.telemetry import Telemetry
+
+from gymbal_envs.scenarios.scenario import Scenario
+from gymbal_envs.scenarios.source import ScenarioConfig, make_source
+from gymbal_envs.scenarios.split import SplitName
+from gymbal_envs.simulator import layout as at
+from gymbal_envs.simulator.engine import Engine
+from gymbal_envs.simulator.params import PhysicsParams
+from gymbal_envs.tasks.balloon.reward import reward_terms
+
+
+class SimulatedHost:
+    """One host of the simulator; reading it lets one control interval pass.
+
+    Time moves with ``telemetry()`` and not with ``apply()``, because a host goes on living whether
+    or not it is told something (in observe and advise mode it never is).
+
+    Args:
+        scenario: what happens on it. It ends with the scenario's demand standing still.
+        physics: constants and clocks.
+    """
+
+    def __init__(self, scenario: Scenario, physics: PhysicsParams | None = None) -> None:
+        self.name = scenario.name
+        self.vm_names = tuple(f"vm{v}" if here else "" for v, here in enumerate(scenario.present))
+        self.engine = Engine(1, scenario.num_vms, scenario.num_knots, physics)
+        self.engine.load([0], [scenario])
+        self.progress_lost: list[float] = []
+        self._targets = self.engine.vm[:, at.TARGET].copy()
+        self._begun = False
+
+    def telemetry(self) -> Telemetry:
+        """What the sensors show after one more control interval (at first: at the start)."""
+        if self._begun:
+            self.engine.step(self._targets)
+            self.progress_lost.append(float(reward_terms(self.engine)["progress_lost"][0]))
+        self._begun = True
+        return self.engine.telemetry()
+
+    def apply(self, command: Command) -> None:
+        """Set the balloon targets for the coming intervals."""
+        self._targets = command.balloon_bytes
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def open_host(
+    scenario: str = "0",
+    seed: str = "0",
+    split: str = "test",
+    trace: str = "synthetic",
+    toy: str = "",
+) -> SimulatedHost:
+    """A simulated host for ``gymbal-control run --host simulated --host-option key=value``.
+
+    Args:
+        scenario: number of the scenario.
+        seed: of the draw.
+        split: train, validation or test.
+        trace: ``synthetic`` or the path of a trace file.
+        toy: ``opposite-peaks`` for the hand-written scenario.
+
+    Raises:
+        ValueError: for a number that is none, an unknown split, toy or trace.
+    """
+    parts: dict[str, SplitName] = {"train": "train", "validation": "validation", "test": "test"}
+    if split not in parts:
+        raise ValueError(f"split must be one of {', '.join(parts)}, not {split!r}")
+    config = ScenarioConfig(trace=trace, toy=toy)
+    return SimulatedHost(make_source(config, parts[split], int(seed))(int(scenario)))

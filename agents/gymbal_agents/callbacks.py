@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymbal_envs.scenarios.source import make_source
+from gymbal_envs.tasks.balloon.viewer import BalloonViewer
+from gymbal_runtime.agent import Agent
 from stable_baselines3.common.callbacks import BaseCallback
 from torch.utils.tensorboard import SummaryWriter
 
 from gymbal_agents.config import TrainConfig
 from gymbal_agents.run_folder import RunFolder
-from gymbal_agents.train import episodes_begun
+from gymbal_agents.train import episodes_begun, make_worlds
 from gymbal_agents.vec_env import BalloonVecEnv
 
 if TYPE_CHECKING:
@@ -83,14 +87,14 @@ class EvaluationCallback(BaseCallback):
     Args:
         judge: returns (reward per decision, one value per reward term) of the present policy.
         every: decisions.
-        keep_best: called with the learner whenever it is better than before.
+        on_result: told the learner, its decisions so far, and the values.
     """
 
     def __init__(
         self,
         judge: Callable[[Any], dict[str, float]],
         every: int,
-        on_result: Callable[[int, dict[str, float]], None] | None = None,
+        on_result: Callable[[Any, int, dict[str, float]], None] | None = None,
     ) -> None:
         super().__init__()
         self.judge, self.every, self.on_result = judge, every, on_result
@@ -123,7 +127,7 @@ class EvaluationCallback(BaseCallback):
             policy = self.model.policy
             self.best_parameters = {k: v.clone() for k, v in policy.state_dict().items()}
         if self.on_result is not None:
-            self.on_result(self.num_timesteps, values)
+            self.on_result(self.model, self.num_timesteps, values)
 
 
 class ProgressCallback(BaseCallback):
@@ -156,3 +160,34 @@ def write_reference_lines(
             for step in (0, config.total_steps):
                 writer.add_scalar(f"evaluation/{quantity}", value, step)
         writer.close()
+
+
+def write_picture(folder: RunFolder, config: TrainConfig, agent: Agent, step: int) -> None:
+    """How the policy divides the memory of the first validation scenario, as an image."""
+    source = make_source(config.scenario, "validation", 1)
+    worlds = make_worlds(config, source, 1, encode=False)
+    worlds.episode_steps += 1  # so that the episode's end is still in the picture
+    worlds.reset()
+    agent.reset(1, worlds.num_vms)
+    viewer = BalloonViewer(worlds)
+    for _ in range(worlds.episode_steps - 1):
+        worlds.apply(agent.act(worlds.telemetry))
+        viewer.record()
+    writer = SummaryWriter(str(folder.tensorboard / "training"))
+    writer.add_image("evaluation/allocation", viewer.image(), step, dataformats="HWC")
+    writer.close()
+
+
+def write_hparams(folder: RunFolder, config: TrainConfig, best: float) -> None:
+    """The run's settings beside its result, for TensorBoard's HPARAMS tab."""
+    settings = {f"ppo/{key}": value for key, value in asdict(config.ppo).items()}
+    settings |= {
+        "seed": config.seed,
+        "total_steps": config.total_steps,
+        "heuristic": config.balloon.codec.heuristic,
+        "trace": config.scenario.trace,
+    }
+    plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in settings.items()}
+    writer = SummaryWriter(str(folder.tensorboard / "training"))
+    writer.add_hparams(plain, {"evaluation/best_reward": best}, run_name=".")
+    writer.close()

@@ -41,7 +41,6 @@ class PpoConfig:
         log_std: initial log standard deviation of the exploration.
         reward_scale: factor on the learner's reward.
         twin: take the heuristic's reward on the same demand out of the learner's reward.
-        value_warmup_updates: updates at the start that fit the value function alone.
     """
 
     num_envs: int = 256
@@ -64,25 +63,6 @@ class PpoConfig:
 
 
 @dataclass(frozen=True)
-class TeacherConfig:
-    """Imitation of an oracle before reinforcement learning (DAgger; Ross et al., AISTATS 2011).
-
-    Attributes:
-        rounds: data collections; 0 leaves imitation out.
-        steps: decisions of each host per round.
-        epochs: passes over all data after each round.
-        learning_rate: of the imitation.
-        window_s: the oracle's window of future demand.
-    """
-
-    rounds: int = 0
-    steps: int = 180
-    epochs: int = 4
-    learning_rate: float = 1e-3
-    window_s: tuple[float, float] = (0.0, 60.0)
-
-
-@dataclass(frozen=True)
 class TrainConfig:
     """One training run.
 
@@ -91,7 +71,6 @@ class TrainConfig:
         scenario: where scenarios come from.
         balloon: the task's own settings.
         ppo: the learner.
-        teacher: imitation beforehand.
         seed: of everything.
         total_steps: decisions to learn from, over all hosts.
         checkpoint_every: decisions between two checkpoints.
@@ -104,7 +83,6 @@ class TrainConfig:
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
     balloon: BalloonConfig = field(default_factory=BalloonConfig)
     ppo: PpoConfig = PpoConfig()
-    teacher: TeacherConfig = TeacherConfig()
     seed: int = 0
     total_steps: int = 3_000_000
     checkpoint_every: int = 500_000

@@ -104,7 +104,6 @@ def train(
         folder.save_config(config)
     if checkpoint is None:
         model = make_learner(config, env)
-        imitate_if_wanted(model, config, folder)
     else:
         path, state = checkpoint
         # Scenarios already played are not played again.
@@ -116,15 +115,6 @@ def train(
         model.learn(left, callback=callbacks, reset_num_timesteps=False, tb_log_name="")
     model.save(folder.model)
     return model
-
-
-def imitate_if_wanted(model: PPO, config: TrainConfig, folder: RunFolder) -> None:
-    """Start from what an oracle does, where the configuration asks for it."""
-    if config.teacher.rounds > 0:
-        from gymbal_agents.teacher import imitate
-
-        imitate(model, config)
-        folder.save_checkpoint(model, episodes_begun=0)
 
 
 def _same_run(config: TrainConfig, folder: RunFolder) -> None:

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 _SIZE_INCHES, _DPI = (9.0, 6.0), 100  # 900 x 600 pixels
 
-# Eight hues that people with any colour vision tell apart (Okabe and Ito 2008, black left out, their
+# Eight hues that people with any colour vision tell apart (Okabe and Ito 2008: black left out,
 # yellow darkened for white paper, grey added); more VMs take evenly spaced hues.
 _PALETTE = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#C4B000", "#8C8C8C",
@@ -59,7 +59,7 @@ class BalloonViewer:
         """The episode so far, (height, width, 3)."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        canvas = FigureCanvasAgg(self._figure())
+        canvas: Any = FigureCanvasAgg(self._figure())
         canvas.draw()
         return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
 
@@ -88,7 +88,9 @@ class BalloonViewer:
         self._draw_memory(memory, minutes, colors)
         self._draw_strip(figure, strip, minutes, colors)
         self._draw_mean(mean, minutes)
-        mean.set_xlim(0.0, max(minutes[-1], minutes[0] + 1.0 / 60.0))
+        # The whole episode from the first frame on: in a film nothing jumps.
+        interval_s = self._worlds.engine.params.clock.control_interval_s
+        mean.set_xlim(0.0, self._worlds.episode_steps * interval_s / 60.0)
         mean.set_xlabel("minutes")
         return figure
 
@@ -103,7 +105,8 @@ class BalloonViewer:
             useful = base + np.minimum(wanted[:, column], held[:, column])
             axes.fill_between(minutes, base, useful, color=color, linewidth=0)
             axes.fill_between(minutes, useful, top, color=color, alpha=0.3, linewidth=0)
-            axes.plot(minutes, top, color="white", linewidth=0.6)
+            if len(colors) <= _MAX_LABELS:  # between thinner bands it would hide them
+                axes.plot(minutes, top, color="white", linewidth=0.6)
         axes.fill_between(
             minutes, top, capacity, facecolor="none", edgecolor="#b8b8b8", hatch="///", linewidth=0
         )
@@ -116,7 +119,7 @@ class BalloonViewer:
         _memory_legend(axes)
 
     def _draw_strip(self, figure: Any, axes: Any, minutes: Floats, colors: list[Any]) -> None:
-        """One row per VM, darker where it lost more progress; a cross where a process was killed."""
+        """One row per VM, darker the more progress it lost; a cross for a killed process."""
         lost = np.clip(np.array(self._lost)[1:].T, 0.0, 1.0)  # (n, T - 1)
         rows = np.arange(len(colors) + 1) - 0.5
         if lost.shape[1]:
@@ -125,9 +128,9 @@ class BalloonViewer:
             )
             bar = figure.colorbar(mesh, ax=axes, pad=0.01, aspect=10)
             bar.set_ticks([0.0, 0.5, 1.0], labels=["0", "½", "all"])
-        for when, killed in zip(minutes, self._killed, strict=True):
-            hit = np.flatnonzero(killed)
-            axes.plot(np.full(hit.size, when), hit, "x", color="#0050ff", markersize=6)
+        when, hit = np.nonzero(np.array(self._killed))
+        size = 6.0 if len(colors) <= _MAX_LABELS else 2.5
+        axes.plot(minutes[when], hit, "x", color="#0050ff", markersize=size)
         axes.set_ylim(len(colors) - 0.5, -0.5)
         axes.set_title("Progress lost  (shares beside each VM)", loc="left", fontsize=11)
         self._label_rows(axes, colors)
@@ -182,7 +185,9 @@ def _memory_legend(axes: Any) -> None:
         Patch(facecolor="#606060", alpha=0.3, label="spare"),
         Patch(facecolor="none", edgecolor="#b8b8b8", hatch="///", label="free"),
         Line2D([], [], color="black", linewidth=1.6, label="host"),
-        Line2D([], [], color="black", linestyle=(0, (4, 2)), linewidth=1.3, label="all that is wanted"),
+        Line2D(
+            [], [], color="black", linestyle=(0, (4, 2)), linewidth=1.3, label="all that is wanted"
+        ),
     ]
     axes.legend(
         handles=entries, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(entries),

@@ -1,0 +1,147 @@
+"""A training run as a person starts it: progress on the terminal, charts, checkpoints, a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymbal_envs.scenarios.source import make_source
+from gymbal_runtime.codec_agent import CodecAgent
+from gymbal_runtime.heuristics import HEURISTICS
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from stable_baselines3 import PPO
+
+from gymbal_agents.callbacks import (
+    ChartsCallback,
+    CheckpointCallback,
+    EvaluationCallback,
+    ProgressCallback,
+    write_hparams,
+    write_picture,
+    write_reference_lines,
+)
+from gymbal_agents.config import TrainConfig
+from gymbal_agents.evaluate import AgentFactory, WorldShape, evaluate
+from gymbal_agents.roster import Tuned, build_roster
+from gymbal_agents.run_folder import RunFolder
+from gymbal_agents.set_policy import SetActorCriticPolicy
+from gymbal_agents.torch_policy import TorchPolicy
+from gymbal_agents.train import train
+
+VALIDATION_SEED = 1
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Plays validation scenarios: the same ones every time.
+
+    Attributes:
+        config: of the run.
+    """
+
+    config: TrainConfig
+
+    def __call__(self, agents: dict[str, AgentFactory]) -> dict[str, dict[str, float]]:
+        """Agent name to mean reward and reward terms per decision."""
+        config = self.config
+        result = evaluate(
+            agents,
+            make_source(config.scenario, "validation", VALIDATION_SEED),
+            config.evaluate_scenarios,
+            WorldShape.of(config.scenario, config.balloon),
+            config.balloon,
+            num_threads=config.threads,
+        )
+        return {
+            name: {measure: float(np.mean(values)) for measure, values in measures.items()}
+            for name, measures in result.measures.items()
+        }
+
+    def policy(self, model: Any) -> dict[str, float]:
+        """Values of a learner's present policy."""
+        return self({"policy": lambda _: network_agent(model, self.config)})["policy"]
+
+
+def network_agent(model: PPO, config: TrainConfig) -> CodecAgent:
+    """The learner's network behind the runtime's codec, as the controller would run it."""
+    assert isinstance(model.policy, SetActorCriticPolicy)
+    return CodecAgent(config.balloon.codec, TorchPolicy(model.policy.network))
+
+
+def run_training(
+    config: TrainConfig,
+    folder: RunFolder,
+    console: Console,
+    *,
+    resume: bool = False,
+    reference: bool = True,
+    tuned: Tuned | None = None,
+) -> PPO:
+    """Train with everything a person wants to see; keep the policy that validated best.
+
+    Args:
+        config: the run.
+        folder: where it goes.
+        console: where progress is shown.
+        resume: go on from the last checkpoint.
+        reference: judge baselines and the oracle of the present for the charts.
+        tuned: options of the baselines.
+
+    Returns:
+        The learner with its best parameters.
+    """
+    judge = Judge(config)
+    if reference and not resume:
+        with console.status("judging the baselines on validation scenarios"):
+            roster = build_roster([*HEURISTICS, "oracle_now"], tuned=tuned)
+            values = judge({name: contender.make for name, contender in roster.items()})
+        write_reference_lines(folder, config, values)
+        best = max((name for name in HEURISTICS), key=lambda name: values[name]["reward"])
+        console.print(
+            f"validation: best baseline [bold]{best}[/] loses {-values[best]['reward']:.4f} "
+            f"per decision, the oracle of the present {-values['oracle_now']['reward']:.4f}"
+        )
+    with _progress(console) as progress:
+        task = progress.add_task("training", total=config.total_steps, note="")
+
+        def show(model: Any, step: int, values: dict[str, float]) -> None:
+            progress.update(task, note=f"validation loss {-values['reward']:.4f}")
+            write_picture(folder, config, network_agent(model, config), step)
+
+        evaluation = EvaluationCallback(judge.policy, config.evaluate_every, show)
+        callbacks = [
+            ChartsCallback(),
+            CheckpointCallback(folder, config.checkpoint_every),
+            evaluation,
+            ProgressCallback(progress, task),
+        ]
+        model = train(config, folder, callbacks, resume)
+    if evaluation.best_parameters is not None:
+        model.policy.load_state_dict(evaluation.best_parameters)
+        model.save(folder.model)
+    write_hparams(folder, config, evaluation.best)
+    return model
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        refresh_per_second=2,
+    )

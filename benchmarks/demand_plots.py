@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
 from gymbal_envs.demand.statistics import (
     autocorrelation,
     chance_of_more,
@@ -13,10 +18,8 @@ from gymbal_envs.demand.statistics import (
     overload_runs,
 )
 from gymbal_envs.demand.trace import Trace
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-STYLES = {  # colours are told apart by colour-blind readers too
+STYLES: dict[str, dict[str, Any]] = {  # colours are told apart by colour-blind readers too
     "August": {"color": "#0072B2", "linestyle": "-"},
     "July": {"color": "#56B4E9", "linestyle": "--"},
     "synthetic": {"color": "#D55E00", "linestyle": "-"},
@@ -44,15 +47,17 @@ ACF_LAGS = (
     432,
     576,
 )
-VMS_PER_HOST, OVERCOMMIT, NUM_HOSTS = 20, 5, 500
+VMS_PER_HOST, OVERCOMMIT, NUM_HOSTS = 20, 5, 800
 WEEK = 2016  # samples of 300 s
 
 
-def draw_all(folder: Path, traces: dict[str, Trace]) -> None:
-    """Write every plot into ``folder``."""
+def draw_all(folder: Path, real: dict[str, Trace], fleets: Sequence[Trace]) -> None:
+    """Write every plot into ``folder``: hosts of all fleets, VMs of the first."""
+    traces = {**real, "synthetic": fleets[0]}
     folder.mkdir(parents=True, exist_ok=True)
     mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
-    loads = {name: _host_load(trace) for name, trace in traces.items()}
+    loads = {name: _host_load([trace]) for name, trace in real.items()}
+    loads["synthetic"] = _host_load(fleets)
     draw_survival(folder / "demand_survival.png", traces)
     draw_autocorrelation(folder / "demand_autocorrelation.png", traces)
     draw_durations(folder / "demand_durations.png", loads)
@@ -183,10 +188,13 @@ def _one_per_sixth(trace: Trace, seed: int) -> list[int]:
     return [int(rng.choice(sixth)) for sixth in np.array_split(np.argsort(demand), 6)]
 
 
-def _host_load(trace: Trace) -> NDArray[np.float64]:
-    """Load of random hosts, demand over host memory, (H, T)."""
-    demand, provisioned = host_demand(trace, VMS_PER_HOST, NUM_HOSTS, seed=0)
-    return demand / (provisioned / OVERCOMMIT)[:, None]
+def _host_load(traces: Sequence[Trace]) -> NDArray[np.float64]:
+    """Load of random hosts, demand over host memory, (H, T), as many hosts from each trace."""
+    loads = []
+    for trace in traces:
+        demand, provisioned = host_demand(trace, VMS_PER_HOST, NUM_HOSTS // len(traces), seed=0)
+        loads.append(demand / (provisioned / OVERCOMMIT)[:, None])
+    return np.concatenate(loads)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -17,6 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 
+TUNED = Path(__file__).parents[1] / "configs" / "tuned" / "balloon.yaml"
+
+
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
 def main(composed: DictConfig) -> None:
     """Compose, train, export, say where to look."""
@@ -25,16 +28,16 @@ def main(composed: DictConfig) -> None:
     from gymbal_agents.export import export_policy
     from gymbal_agents.run_folder import RunFolder
     from gymbal_agents.session import run_training
-    from gymbal_agents.tuned import read_tuned
+    from gymbal_agents.roster import read_tuned
 
     console = Console()
-    with plain_errors(console):
+    with plain_errors():
         plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
         out, resume, reference = (plain.pop(key) for key in ("out", "resume", "reference"))
         config = typed(TrainConfig, plain)
         folder = RunFolder(Path(out))
         model = run_training(
-            config, folder, console, resume=resume, reference=reference, tuned=read_tuned()
+            config, folder, console, resume=resume, reference=reference, tuned=read_tuned(TUNED) if TUNED.is_file() else None
         )
         bundle = export_policy(
             model.policy.network,

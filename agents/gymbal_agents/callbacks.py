@@ -187,7 +187,9 @@ def write_hparams(folder: RunFolder, config: TrainConfig, best: float) -> None:
         "heuristic": config.balloon.codec.heuristic,
         "trace": config.scenario.trace,
     }
-    plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in settings.items()}
+    plain = {
+        k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in settings.items()
+    }
     writer = SummaryWriter(str(folder.tensorboard / "training"))
     writer.add_hparams(plain, {"evaluation/best_reward": best}, run_name=".")
     writer.close()

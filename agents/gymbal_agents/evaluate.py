@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.scenarios.source import ScenarioConfig, ScenarioSource
 from gymbal_envs.simulator import layout as at
@@ -18,7 +20,6 @@ from gymbal_envs.tasks.balloon.reward import TERMS
 from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds, Transition
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.codec import BalloonCodec
-from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 AgentFactory = Callable[[BalloonWorlds], Agent]
@@ -28,7 +29,7 @@ OnStep = Callable[[str, int], None]
 
 MEASURES = ("reward", *TERMS, "lost_to_memory", "swap_in_bytes_s", "swap_out_bytes_s")
 """What is measured, each a mean over a scenario's decisions: the reward, its unweighted terms, the
-part of ``progress_lost`` that memory is to blame for (CPU contention for the rest), swap traffic."""
+part of ``progress_lost`` that memory causes (the rest is CPU contention), and swap traffic."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,6 @@ def play(
         config: the task.
         num_threads: of the engine.
     """
-    # The agent's own codec decides what it sees; the worlds' one only has to be cheap.
     worlds = BalloonWorlds(
         source=lambda index: scenarios[index],
         num_worlds=len(scenarios),
@@ -201,6 +201,7 @@ def play(
         num_knots=shape.num_knots,
         config=replace(config, codec=BalloonCodec("static")),
         num_threads=num_threads,
+        encode=False,  # an agent that needs an observation encodes its own
     )
     worlds.reset()
     agent = make(worlds)

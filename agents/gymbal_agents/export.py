@@ -160,7 +160,7 @@ def check_graph(graph: bytes, golden: list[GoldenCase]) -> None:
     """
     from gymbal_runtime.policy import OnnxPolicy
 
-    policy = OnnxPolicy(graph)
+    policy = OnnxPolicy(graph, MAX_VMS)
     for number, case in enumerate(golden):
         observation, expected = case.arrays()
         error = float(np.max(np.abs(policy(observation) - expected)))

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from omegaconf import OmegaConf
+
+from gymbal_agents.evaluate import AgentFactory
+from gymbal_agents.oracles.lookahead import HorizonOracle, PresentOracle
 from gymbal_envs.tasks.balloon.worlds import BalloonWorlds
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.bundle import read_bundle
 from gymbal_runtime.heuristics import HEURISTICS, make_heuristic
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
-from gymbal_agents.evaluate import AgentFactory
-from gymbal_agents.oracles.lookahead import HorizonOracle, PresentOracle
 
 Kind = Literal["heuristic", "oracle", "policy"]
 Tuned = Mapping[str, Mapping[str, Any]]
@@ -120,14 +118,16 @@ def read_tuned(path: str | Path) -> dict[str, dict[str, Any]]:
     """
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, YAMLError, OmegaConfBaseException) as error:
-        raise RosterError(f"{path}: cannot be read as tuned options: {error}") from error
+    except OSError as error:
+        raise RosterError(f"{path}: {error.strerror}; write it with scripts/tune.py") from error
+    except Exception as error:  # whatever the YAML reader makes of a file that is none
+        raise RosterError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(content, dict):
         raise RosterError(f"{path}: must map heuristics to options")
     options: dict[str, dict[str, Any]] = {}
     for name, values in content.items():
         if not isinstance(values, dict):
-            raise RosterError(f"{path}: {name} must map options to values, not {values!r}")
+            raise RosterError(f"{path}: {name!r} must map options to values, not {values!r}")
         options[str(name)] = {str(key): value for key, value in values.items()}
         try:
             make_heuristic(str(name), **options[str(name)])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch as th
 from torch import nn
 
+
 class SetNetwork(nn.Module):
     """Actions (B, V) and value (B,) of a batch of hosts.
 

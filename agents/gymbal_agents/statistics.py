@@ -1,6 +1,6 @@
 """Estimates with bootstrap intervals: means, interquartile means, shares of a gap.
 
-Samples are (S, N): S training seeds of one policy by N scenarios; what has no training seed is (N,).
+Samples are (S, N), S training seeds of one policy by N scenarios, or (N,) where there is no seed.
 With one seed, scenarios are resampled and the interval is BCa (Efron 1987), because rewards are
 skewed. With several, seeds and scenarios are both resampled, the same scenarios for every seed, and
 the interval is the percentile one: what another run *and* other scenarios could have given.
@@ -115,7 +115,7 @@ def _scenario_interval(
     if all(np.ptp(row) == 0.0 for row in rows):
         same = float(statistic(*rows, axis=-1))
         return same, same
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
         bca = scipy.stats.bootstrap(
             rows,
@@ -126,7 +126,7 @@ def _scenario_interval(
             paired=True,
             confidence_level=CONFIDENCE,
             method="BCa",
-            random_state=rng,
+            rng=rng,
         ).confidence_interval
     if np.isfinite(bca.low) and np.isfinite(bca.high):
         return float(bca.low), float(bca.high)

@@ -42,7 +42,9 @@ def make_vec_env(config: TrainConfig) -> BalloonVecEnv:
     """The learner's hosts and, if configured, their twins under the plain heuristic."""
     source = make_source(config.scenario, "train", config.seed)
     worlds = make_worlds(config, source, config.ppo.num_envs)
-    twin = make_worlds(config, source, config.ppo.num_envs, encode=False) if config.ppo.twin else None
+    twin = (
+        make_worlds(config, source, config.ppo.num_envs, encode=False) if config.ppo.twin else None
+    )
     return BalloonVecEnv(worlds, twin, config.ppo.reward_scale, STAGGER)
 
 
@@ -100,7 +102,9 @@ def train(
         _same_run(config, folder)
     else:
         if folder.last_checkpoint() is not None:
-            raise ConfigError(f"{folder.root} holds a run already: give resume=true or another folder")
+            raise ConfigError(
+                f"{folder.root} holds a run already: give resume=true or another folder"
+            )
         folder.save_config(config)
     if checkpoint is None:
         model = make_learner(config, env)

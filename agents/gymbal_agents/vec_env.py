@@ -29,6 +29,8 @@ class BalloonVecEnv(VecEnv):
         stagger: see `BalloonWorlds.reset`.
     """
 
+    render_mode = None  # asked for by the base class; pictures come from the evaluation
+
     def __init__(
         self,
         worlds: BalloonWorlds,
@@ -114,9 +116,7 @@ class BalloonVecEnv(VecEnv):
         answer = getattr(self, method_name)(*args, **kwargs)
         return [answer] * len(self._which(indices))
 
-    def env_is_wrapped(
-        self, wrapper_class: type[Any], indices: VecEnvIndices = None
-    ) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
         """Never: there are no single environments inside."""
         return [False] * len(self._which(indices))
 
@@ -124,5 +124,3 @@ class BalloonVecEnv(VecEnv):
         if indices is None:
             return range(self.num_envs)
         return [indices] if isinstance(indices, int) else list(indices)
-
-

@@ -38,7 +38,9 @@ VM_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("base_of_fair", "1", 0, 4, "heuristic's target / fair share", _CLIP),
     Quantity("swapped_of_fair", "1", 0, 4, "swap used / fair share", _CLIP),
     Quantity("swap_in", "bytes/s", 0, 1, "log1p(x / 1 MB/s) / log1p(1e4)", "10 GB/s: fastest link"),
-    Quantity("swap_out", "bytes/s", 0, 1, "log1p(x / 1 MB/s) / log1p(1e4)", "10 GB/s: fastest link"),
+    Quantity(
+        "swap_out", "bytes/s", 0, 1, "log1p(x / 1 MB/s) / log1p(1e4)", "10 GB/s: fastest link"
+    ),
     Quantity("major_faults", "1/s", 0, 1, "log1p(x) / log1p(1e6)", "1 / (1 us): fastest tier"),
     Quantity("pressure", "1", 0, 1, "PSI some", _BY_DEFINITION),
     Quantity("cpu", "cores", 0, 1, "log1p(x) / log1p(64)", "64 vCPUs"),

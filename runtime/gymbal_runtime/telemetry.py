@@ -47,7 +47,9 @@ class Telemetry:
     steal_frac: Floats  # (H, V) fraction of wanted CPU time that was not granted
     psi_some_frac: Floats  # (H, V) fraction of time with at least one task stalled on memory
     active_bytes: Floats  # (H, V) sampled active memory (100 pages a period, fast up, slow down)
-    lru_hit_rate: Floats  # (H, V, NUM_LRU_SLICES) accesses/s whose LRU stack distance lies in slice k
+    lru_hit_rate: (
+        Floats  # (H, V, NUM_LRU_SLICES) accesses/s whose LRU stack distance lies in slice k
+    )
     # of the allocation; NaN where no histogram monitor runs
 
     @property
@@ -66,7 +68,9 @@ class Telemetry:
 
     def take_vms(self, order: NDArray[np.int64]) -> Telemetry:
         """The record with VM slots reordered or selected, the same way for every host."""
-        per_vm = {f.name: getattr(self, f.name)[:, order] for f in fields(self) if _is_per_vm(f.name)}
+        per_vm = {
+            f.name: getattr(self, f.name)[:, order] for f in fields(self) if _is_per_vm(f.name)
+        }
         return replace(self, **per_vm)
 
 

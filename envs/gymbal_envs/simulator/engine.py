@@ -160,7 +160,7 @@ class Engine:
         self.world_host[w] = (
             scenario.capacity_bytes, scenario.cpu_cores, tier.latency_s, tier.servers,
             tier.read_bytes_s, tier.write_bytes_s, tier.cluster_pages, tier.useful_pages,
-            tier.pool_frac,
+            tier.pool_frac, tier.pool_limit_frac,
         )  # fmt: skip
         self.curve[w] = 0.0
         self.curve[w, :v] = scenario.curve

@@ -31,7 +31,8 @@ TIER_WRITE = 5  # bytes/s
 TIER_CLUSTER = 6  # pages read per fault
 TIER_USEFUL = 7  # of those, pages that were wanted
 TIER_POOL = 8  # bytes of guest memory that one swapped byte still occupies (zswap)
-NUM_WORLD_HOST = 9
+TIER_POOL_LIMIT = 9  # fraction of a guest's memory that such images may occupy
+NUM_WORLD_HOST = 10
 
 # vm (B, NUM_VM, V): the state
 WORKING_SET = 0  # bytes the program wants resident now

@@ -1,8 +1,9 @@
 """Guest memory: working set, footprint, residence, the balloon, reclaim and refill.
 
 Every byte of a VM's footprint is hot (resident, in the working set), cold (resident, outside it),
-swapped, or unborn (asked for, but no memory was free to zero-fill it); hot + cold + kernel + zswap pool never exceed what the balloon leaves (ACTUAL), and the
-ACTUALs of a host never exceed its capacity. Each function below keeps both.
+swapped, or unborn (asked for, but no memory was free to zero-fill it); hot + cold + kernel + zswap
+pool never exceed what the balloon leaves (ACTUAL), and the ACTUALs of a host never exceed its
+capacity. Each function below keeps both.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from gymbal_envs.simulator.layout import (
     TARGET,
     TICK,
     TIER_POOL,
+    TIER_POOL_LIMIT,
     TIER_USEFUL,
     TIER_WRITE,
     TOUCH_RATE,
@@ -67,7 +69,16 @@ def swapped_bytes(vm, v):  # type: ignore[no-untyped-def]
 def used_bytes(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
     """Guest memory in use: kernel, resident pages, compressed images of swapped ones."""
     resident = world_vm[KERNEL, v] + vm[HOT, v] + vm[COLD, v]
-    return resident + world_host[TIER_POOL] * swapped_bytes(vm, v)
+    images = world_host[TIER_POOL] * swapped_bytes(vm, v)
+    return resident + min(images, world_host[TIER_POOL_LIMIT] * vm[ACTUAL, v])
+
+
+@kernel
+def page_cost(world_host, vm, v):  # type: ignore[no-untyped-def]
+    """Guest memory that pushing out one byte frees: all of it, or less what its image takes."""
+    images = world_host[TIER_POOL] * swapped_bytes(vm, v)
+    full = images >= world_host[TIER_POOL_LIMIT] * vm[ACTUAL, v]
+    return 1.0 if full else 1.0 - world_host[TIER_POOL]
 
 
 @kernel
@@ -139,7 +150,7 @@ def _zero_fill(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
 def _compress_excess(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
     """Compressed images take guest memory too: push pages out until all of it fits again."""
     over = used_bytes(world_vm, world_host, vm, v) - vm[ACTUAL, v]
-    excess = max(over, 0.0) / (1.0 - world_host[TIER_POOL])
+    excess = max(over, 0.0) / page_cost(world_host, vm, v)
     from_cold = min(excess, vm[COLD, v])
     from_hot = min(excess - from_cold, vm[HOT, v])
     vm[COLD, v] -= from_cold
@@ -177,8 +188,6 @@ def move_pages(world_vm, world_host, constants, vm, outcome, wants):  # type: ig
     only trades places: thrashing).
     """
     tick = constants[C_TICK]
-    pool = world_host[TIER_POOL]
-    per_page = 1.0 - pool
     writes = 0.0
     for v in range(vm.shape[1]):
         wants[0, v] = wants[1, v] = wants[2, v] = 0.0
@@ -191,6 +200,7 @@ def move_pages(world_vm, world_host, constants, vm, outcome, wants):  # type: ig
         vm[ACTUAL, v] -= taken
         outcome[MOVED, v] += taken
         room -= taken
+        per_page = page_cost(world_host, vm, v)
         evictable = vm[HOT, v] + vm[COLD, v]
         wants[0, v] = min(min(gap, reach) - taken, evictable * per_page) / per_page
         faults = vm[SPEED, v] * vm[MISS_RATE, v] * tick
@@ -209,7 +219,7 @@ def move_pages(world_vm, world_host, constants, vm, outcome, wants):  # type: ig
 def _evict_and_refill(  # type: ignore[no-untyped-def]
     world_vm, world_host, constants, vm, outcome, wants, v, scale
 ):
-    per_page = 1.0 - world_host[TIER_POOL]
+    per_page = page_cost(world_host, vm, v)
     squeezed = wants[0, v] * scale
     from_cold = min(squeezed * (1.0 - constants[C_LRU_ERROR]), vm[COLD, v])
     from_hot = min(squeezed - from_cold, vm[HOT, v])
@@ -222,18 +232,23 @@ def _evict_and_refill(  # type: ignore[no-untyped-def]
     pushed = min(wants[2, v] * scale, vm[COLD, v])
     vm[COLD, v] -= pushed
     room = free_bytes(world_vm, world_host, vm, v)
-    arrived = min(wants[1, v], room / per_page)
-    missing = max(vm[WORKING_SET, v] - vm[HOT, v], 1.0)
-    born = min(vm[UNBORN, v] * arrived / missing, vm[UNBORN, v])
-    read = wants[1, v] * (1.0 - min(vm[UNBORN, v] / missing, 1.0))
-    vm[UNBORN, v] -= born
+    unborn_frac = min(vm[UNBORN, v] / max(vm[WORKING_SET, v] - vm[HOT, v], 1.0), 1.0)
+    per_page = page_cost(world_host, vm, v)
+    arrived = min(wants[1, v], room / (per_page + (1.0 - per_page) * unborn_frac))
+    # one comes and another goes: the set does not fit
+    traded = min(wants[1, v] - arrived, wants[2, v] * scale - pushed)
+    if world_host[TIER_POOL] > 0.0:  # a new page that goes leaves an image, which takes room
+        traded = min(traded, vm[HOT, v] + arrived)
+    read = (arrived + traded) * (1.0 - unborn_frac)
+    vm[UNBORN, v] -= min((arrived + traded) * unborn_frac, vm[UNBORN, v])
     vm[HOT, v] += arrived
-    traded = wants[1, v] - arrived  # in and straight out again: the set does not fit
     evicted = (from_cold + from_hot + pushed + traded) * world_vm[DIRTY_FRAC, v]
     vm[SUM_IN, v] += read
     vm[SUM_OUT, v] += evicted
     outcome[READ, v] += read
     outcome[WRITTEN, v] += evicted
+    if world_host[TIER_POOL] > 0.0:
+        _compress_excess(world_vm, world_host, vm, v)
 
 
 @kernel

@@ -48,6 +48,9 @@ class Tier:
     Latencies and bandwidths: models.md 1.4. ``cluster_pages`` is Linux' default swap read-ahead
     (vm.page-cluster = 3, 8 pages) for block devices, none for memory-like tiers; that half of a
     cluster is useful is an assumption. ``pool_frac`` is 1 / compression ratio (3, models.md 1.4).
+    ``pool_limit_frac`` of a guest's memory may hold compressed images (zswap's default
+    max_pool_percent, 20); what exceeds it is written back to a disk, the coldest first, and assumed
+    never to be read again.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Tier:
     cluster_pages: int = 8
     useful_pages: float = 4.0
     pool_frac: float = 0.0
+    pool_limit_frac: float = 0.0
 
 
 TIERS: dict[str, Tier] = {
@@ -66,7 +70,17 @@ TIERS: dict[str, Tier] = {
         Tier("hdd", 8e-3, 120e6, 100e6, servers=1),
         Tier("sata_ssd", 150e-6, 0.5e9, 0.4e9, servers=12),
         Tier("nvme", 90e-6, 3e9, 1.5e9, servers=45),
-        Tier("zswap", 6e-6, 4e9, 1e9, servers=2, cluster_pages=1, useful_pages=1.0, pool_frac=1 / 3),
+        Tier(
+            "zswap",
+            6e-6,
+            4e9,
+            1e9,
+            servers=2,
+            cluster_pages=1,
+            useful_pages=1.0,
+            pool_frac=1 / 3,
+            pool_limit_frac=0.2,
+        ),
         Tier("tcp_1g", 200e-6, 115e6, 115e6, servers=4, cluster_pages=8, useful_pages=4.0),
         Tier("tcp_10g", 60e-6, 1.1e9, 1.1e9, servers=8, cluster_pages=8, useful_pages=4.0),
         Tier("rdma", 6e-6, 7e9, 7e9, servers=16, cluster_pages=1, useful_pages=1.0),

@@ -28,6 +28,7 @@ from gymbal_envs.simulator.layout import (
     FAST_ACTIVE,
     GRANTED_CORES,
     HOT,
+    KERNEL,
     LOST,
     LOST_MEMORY,
     MONITOR,
@@ -101,11 +102,13 @@ def sense(world_vm, world_host, curve, constants, vm, host, pending, visible, st
     if host[SINCE_ACTIVE] >= constants[C_ACTIVE_PERIOD]:
         host[SINCE_ACTIVE] = 0.0
         _sample_active(world_vm, constants, vm, streams, w)
+    if host[PENDING_AT] >= 0.0 and now - host[PENDING_AT] >= constants[C_DELAY]:
+        publish(host, pending, visible)
     if host[SINCE_SAMPLE] >= constants[C_SAMPLE]:
         sample(world_vm, world_host, curve, constants, vm, host, pending, streams, w)
         host[PENDING_AT] = now
-    if host[PENDING_AT] >= 0.0 and now - host[PENDING_AT] >= constants[C_DELAY]:
-        publish(host, pending, visible)
+        if constants[C_DELAY] <= 0.0:
+            publish(host, pending, visible)
 
 
 @kernel
@@ -167,13 +170,17 @@ def sample(world_vm, world_host, curve, constants, vm, host, pending, streams, w
 
 @kernel
 def _histogram(world_vm, curve, constants, vm, pending, streams, w, v):  # type: ignore[no-untyped-def]
-    """Hits/s by stack distance: hot pages are the nearest, so slice k ends at (k+1)/8 of ACTUAL."""
+    """Hits/s by stack distance. The guest kernel's pages are nearest, then the hot ones.
+
+    Slice k ends at (k + 1) / NUM_SLICES of the allocation; kernel hits are not counted.
+    """
     speed = 0.0 if vm[STALL_S, v] > 0.0 else vm[SPEED, v]
     rate = world_vm[TOUCH_RATE, v] * speed * vm[GRANTED_CORES, v] / vm[WANTED_CORES, v]
     working_set = max(vm[WORKING_SET, v], 1.0)
     before = miss_ratio(curve, v, 0.0)
     for k in range(NUM_SLICES):
-        reach = min(vm[ACTUAL, v] * (k + 1) / NUM_SLICES, vm[HOT, v])
+        reach = vm[ACTUAL, v] * (k + 1) / NUM_SLICES - world_vm[KERNEL, v]
+        reach = min(max(reach, 0.0), vm[HOT, v])
         after = miss_ratio(curve, v, reach / working_set)
         noise = 1.0 + constants[C_LRU_NOISE] * normal(streams, w)
         pending[SENSED_LRU + k, v] = max(rate * (before - after) * noise, 0.0)

@@ -21,6 +21,7 @@ from gymbal_envs.simulator.layout import (
     TICK,
     TIER_LATENCY,
     TIER_POOL,
+    TIER_POOL_LIMIT,
     VISIBLE_WAIT,
     WAIT,
     WANT_FOOTPRINT,
@@ -59,7 +60,9 @@ def initial(  # type: ignore[no-untyped-def]
         vm[w, ACTUAL, v] = vm[w, TARGET, v]
         room = max(vm[w, ACTUAL, v] - world_vm[w, KERNEL, v], 0.0)
         if footprint > room:  # part of it is swapped, and may leave its compressed image behind
-            room = max(room - world_host[w, TIER_POOL] * footprint, 0.0) / per_page
+            beside_images = max(room - world_host[w, TIER_POOL] * footprint, 0.0) / per_page
+            beside_full_pool = room - world_host[w, TIER_POOL_LIMIT] * vm[w, ACTUAL, v]
+            room = max(beside_images, beside_full_pool)
         vm[w, FOOTPRINT, v], vm[w, WORKING_SET, v] = footprint, working_set
         vm[w, HOT, v] = min(working_set, room)
         vm[w, COLD, v] = min(footprint - working_set, room - vm[w, HOT, v])

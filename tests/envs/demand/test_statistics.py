@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from gymbal_envs.demand.statistics import (
     autocorrelation,
     chance_of_more,
@@ -53,7 +54,7 @@ def test_autocorrelation_of_an_ar1_is_its_coefficient() -> None:
     x = rng.standard_normal(200_000)
     for t in range(1, x.size):
         x[t] = 0.7 * x[t - 1] + np.sqrt(1 - 0.49) * x[t]
-    values = np.float32(0.5 + 0.05 * x)[None]
+    values = (0.5 + 0.05 * x).astype(np.float32)[None]
     assert autocorrelation(values, 1)[0] == pytest.approx(0.7, abs=0.01)
     assert autocorrelation(values, 3)[0] == pytest.approx(0.343, abs=0.015)
 
@@ -66,7 +67,7 @@ def test_autocorrelation_refuses_a_lag_without_pairs(lag: int) -> None:
 
 def test_pair_correlation_agrees_with_the_matrix() -> None:
     values = np.random.default_rng(0).random((7, 50)).astype(np.float32)
-    matrix = np.corrcoef(values)
+    matrix = np.asarray(np.corrcoef(values))
     expected = matrix[np.triu_indices(7, 1)].mean()
     assert mean_pair_correlation(values) == pytest.approx(expected)
     assert np.isnan(mean_pair_correlation(values[:1]))

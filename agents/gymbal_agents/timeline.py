@@ -1,0 +1,161 @@
+"""One scenario over time, two agents side by side: who holds what, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from gymbal_agents.charts import new_figure
+from gymbal_agents.evaluate import AgentFactory, Evaluation, WorldShape, play
+from gymbal_envs.scenarios.scenario import Scenario
+from gymbal_envs.simulator import layout as at
+from gymbal_envs.simulator.params import GIB
+from gymbal_envs.tasks.balloon.viewer import vm_colors
+from gymbal_envs.tasks.balloon.worlds import BalloonConfig
+
+Floats = NDArray[np.float64]
+
+TYPICAL_GOOD_QUANTILE = 0.75
+"""The picture shows the scenario at this quantile of the subject's gains: a good one, not the best."""
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """What happened to the n VMs of one host in T decisions.
+
+    Attributes:
+        agent: who decided.
+        scenario: name of the scenario.
+        time_s: (T,) seconds, at the end of each interval.
+        capacity_bytes: memory of the host.
+        shares: (n,) weights of the VMs.
+        held_bytes: (T, n) what each VM holds.
+        needed_bytes: (T, n) kernel and working set of each VM.
+        lost_frac: (T, n) progress lost in the interval.
+        cost: (T,) minus the reward.
+    """
+
+    agent: str
+    scenario: str
+    time_s: Floats
+    capacity_bytes: float
+    shares: Floats
+    held_bytes: Floats
+    needed_bytes: Floats
+    lost_frac: Floats
+    cost: Floats
+
+
+def record(
+    name: str, make: AgentFactory, scenario: Scenario, shape: WorldShape, config: BalloonConfig
+) -> Timeline:
+    """Let an agent play one scenario and write down what happens."""
+    here = np.flatnonzero(scenario.present)
+    interval = config.physics.clock.control_interval_s
+    held, needed, lost, cost = [], [], [], []
+    for worlds, transition in play(make, [scenario], shape, config):
+        vm = worlds.engine.vm[0][:, here]
+        held.append(vm[at.ACTUAL].copy())
+        needed.append(vm[at.WORKING_SET] + scenario.kernel_bytes[here])
+        lost.append(worlds.engine.outcome[0, at.LOST, here] / interval)
+        cost.append(-float(transition.reward[0]))
+    return Timeline(
+        agent=name,
+        scenario=scenario.name,
+        time_s=interval * (1.0 + np.arange(len(cost))),
+        capacity_bytes=scenario.capacity_bytes,
+        shares=scenario.shares[here],
+        held_bytes=np.array(held),
+        needed_bytes=np.array(needed),
+        lost_frac=np.array(lost),
+        cost=np.array(cost),
+    )
+
+
+def telling_scenario(evaluation: Evaluation, agent: str, reference: str) -> int:
+    """Number of the scenario at the stated quantile of the agent's gains."""
+    ours = evaluation.gains(agent, reference)
+    return int(np.argsort(ours, kind="stable")[round(TYPICAL_GOOD_QUANTILE * (ours.size - 1))])
+
+
+def draw(timelines: Sequence[Timeline]) -> Figure:
+    """Columns: agents. Rows: stacked memory, progress lost per VM, cost."""
+    figure = new_figure(6.6)
+    grid = figure.subplots(
+        3, len(timelines), sharex=True, sharey="row", squeeze=False,
+        gridspec_kw={"height_ratios": [5.0, 3.0, 1.6]},
+    )  # fmt: skip
+    highest = max(float(timeline.cost.max()) for timeline in timelines)
+    for column, timeline in enumerate(timelines):
+        memory, strip, cost = grid[:, column]
+        _draw_memory(memory, timeline)
+        _draw_lost(strip, timeline)
+        minutes = timeline.time_s / 60.0
+        cost.fill_between(minutes, 100.0 * timeline.cost, step="pre", color="#555555", alpha=0.35)
+        cost.set_ylim(0.0, 105.0 * max(highest, 0.01))
+        cost.set_xlabel("minutes")
+        title = f"{timeline.agent}: mean cost {100.0 * timeline.cost.mean():.1f} %"
+        memory.set_title(title, loc="left", fontsize=11)
+        for axes in (memory, strip, cost):
+            axes.spines[["top", "right"]].set_visible(False)
+    grid[0, 0].set_ylabel("memory, GiB")
+    grid[1, 0].set_ylabel("progress lost")
+    grid[2, 0].set_ylabel("cost, %")
+    strips = [axes for axes in grid[1]]
+    shade = strips[-1].collections[0]
+    bar = figure.colorbar(shade, ax=strips, aspect=12, pad=0.01)
+    bar.set_ticks([0.0, 0.5, 1.0], labels=["0", "half", "all"])
+    figure.text(
+        0.01, -0.035, _CAPTION.format(name=timelines[0].scenario), fontsize=8, va="bottom",
+        color="#444444",
+    )  # fmt: skip
+    return figure
+
+
+_CAPTION = (
+    "{name}. Full colour: working set that the VM holds; pale: spare memory it holds. "
+    "Line: host memory; dashes: all that is wanted."
+)
+
+
+def _draw_memory(axes: Axes, timeline: Timeline) -> None:
+    """Stacked bands; each VM's working set is the line within its band."""
+    minutes = timeline.time_s / 60.0
+    base = np.zeros(minutes.size)
+    held = timeline.held_bytes / GIB
+    useful = np.minimum(timeline.needed_bytes, timeline.held_bytes) / GIB
+    for column, color in enumerate(vm_colors(held.shape[1])):
+        axes.fill_between(minutes, base, base + useful[:, column], color=color, linewidth=0)
+        top = base + held[:, column]
+        axes.fill_between(
+            minutes, base + useful[:, column], top, color=color, alpha=0.28, linewidth=0
+        )
+        axes.plot(minutes, top, color="white", linewidth=0.5)
+        base = top
+    capacity = timeline.capacity_bytes / GIB
+    wanted = timeline.needed_bytes.sum(axis=1) / GIB
+    axes.plot(minutes, wanted, color="black", linestyle=(0, (3, 2)), linewidth=1.1)
+    axes.axhline(capacity, color="black", linewidth=1.5)
+    axes.set_ylim(0.0, 1.06 * max(capacity, float(wanted.max())))
+    axes.set_xlim(0.0, float(minutes[-1]))
+
+
+def _draw_lost(axes: Axes, timeline: Timeline) -> None:
+    """A row per VM, darker the more of its progress is lost; labels carry its shares."""
+    num_vms = timeline.shares.size
+    interval = timeline.time_s[0]
+    edges = np.concatenate([[0.0], timeline.time_s]) / 60.0 if interval else timeline.time_s
+    axes.pcolormesh(
+        edges, np.arange(num_vms + 1) - 0.5, np.clip(timeline.lost_frac.T, 0.0, 1.0),
+        cmap="magma_r", vmin=0.0, vmax=1.0, rasterized=True,
+    )  # fmt: skip
+    labels = [f"■ {shares:g}" for shares in timeline.shares]
+    axes.set_yticks(range(num_vms), labels=labels, fontsize=7)
+    axes.set_ylim(num_vms - 0.5, -0.5)
+    for color, text in zip(vm_colors(num_vms), axes.get_yticklabels(), strict=True):
+        text.set_color(color)

@@ -50,12 +50,14 @@ class Contender:
         kind: heuristic, oracle or policy.
         make: builds it for some worlds.
         team: name shared by policies that differ in their training seed; its own name otherwise.
+        origin: options of a heuristic, file and digest of a policy.
     """
 
     name: str
     kind: Kind
     make: AgentFactory
     team: str
+    origin: str = ""
 
 
 def build_roster(
@@ -88,7 +90,7 @@ def build_roster(
             raise RosterError(f"policy name {team!r} is taken by an agent; choose another")
         for number, path in enumerate(paths, start=1):
             name = team if len(paths) == 1 else f"{team}/{number}"
-            roster[name] = Contender(name, "policy", _policy_factory(path, name), team)
+            roster[name] = _policy(path, name, team)
     if not roster:
         raise RosterError(f"no agents to evaluate; {_known_names()}")
     return roster
@@ -145,7 +147,10 @@ def _contender(name: str, tuned: Tuned, has_policies: bool) -> Contender:
     plain = name.removesuffix("_default")
     if plain in HEURISTICS:
         options = tuned.get(name, {})
-        return Contender(name, "heuristic", _heuristic_factory(plain, options), name)
+        origin = ", ".join(f"{key} = {value}" for key, value in options.items())
+        return Contender(
+            name, "heuristic", _heuristic_factory(plain, options), name, origin or "as published"
+        )
     if name in ORACLES:
         return Contender(name, "oracle", ORACLES[name], name)
     if name == POLICY and not has_policies:
@@ -173,10 +178,10 @@ def _heuristic_factory(name: str, options: Mapping[str, Any]) -> AgentFactory:
     return make
 
 
-def _policy_factory(path: Path, name: str) -> AgentFactory:
+def _policy(path: Path, name: str, team: str) -> Contender:
     bundle = read_bundle(path)
 
     def make(worlds: BalloonWorlds) -> Agent:
         return bundle.agent(name=name)
 
-    return make
+    return Contender(name, "policy", make, team, f"{path}, sha256 {bundle.sha256[:12]}")

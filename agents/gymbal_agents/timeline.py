@@ -21,7 +21,7 @@ from gymbal_envs.tasks.balloon.worlds import BalloonConfig
 Floats = NDArray[np.float64]
 
 TYPICAL_GOOD_QUANTILE = 0.75
-"""The picture shows the scenario at this quantile of the subject's gains: a good one, not the best."""
+"""The picture shows the scenario at this quantile of the gains: a good one, not the best one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,10 @@ def record(
     """Let an agent play one scenario and write down what happens."""
     here = np.flatnonzero(scenario.present)
     interval = config.physics.clock.control_interval_s
+    time_s: list[float] = []
     held, needed, lost, cost = [], [], [], []
     for worlds, transition in play(make, [scenario], shape, config):
+        time_s.append(interval * (1 + len(time_s)))
         vm = worlds.engine.vm[0][:, here]
         held.append(vm[at.ACTUAL].copy())
         needed.append(vm[at.WORKING_SET] + scenario.kernel_bytes[here])
@@ -67,7 +69,7 @@ def record(
     return Timeline(
         agent=name,
         scenario=scenario.name,
-        time_s=interval * (1.0 + np.arange(len(cost))),
+        time_s=np.array(time_s),
         capacity_bytes=scenario.capacity_bytes,
         shares=scenario.shares[here],
         held_bytes=np.array(held),
@@ -106,9 +108,7 @@ def draw(timelines: Sequence[Timeline]) -> Figure:
     grid[0, 0].set_ylabel("memory, GiB")
     grid[1, 0].set_ylabel("progress lost")
     grid[2, 0].set_ylabel("cost, %")
-    strips = [axes for axes in grid[1]]
-    shade = strips[-1].collections[0]
-    bar = figure.colorbar(shade, ax=strips, aspect=12, pad=0.01)
+    bar = figure.colorbar(grid[1, -1].collections[0], ax=list(grid[1]), aspect=12, pad=0.01)
     bar.set_ticks([0.0, 0.5, 1.0], labels=["0", "half", "all"])
     figure.text(
         0.01, -0.035, _CAPTION.format(name=timelines[0].scenario), fontsize=8, va="bottom",
@@ -148,8 +148,7 @@ def _draw_memory(axes: Axes, timeline: Timeline) -> None:
 def _draw_lost(axes: Axes, timeline: Timeline) -> None:
     """A row per VM, darker the more of its progress is lost; labels carry its shares."""
     num_vms = timeline.shares.size
-    interval = timeline.time_s[0]
-    edges = np.concatenate([[0.0], timeline.time_s]) / 60.0 if interval else timeline.time_s
+    edges = np.concatenate([[0.0], timeline.time_s]) / 60.0
     axes.pcolormesh(
         edges, np.arange(num_vms + 1) - 0.5, np.clip(timeline.lost_frac.T, 0.0, 1.0),
         cmap="magma_r", vmin=0.0, vmax=1.0, rasterized=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,10 @@ class BalloonVecEnv(VecEnv):
         self.reward_scale, self.stagger = reward_scale, stagger
         self.first_episode = 0
         self._no_info: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        # The twin's demand and commands do not depend on the actions, so it steps meanwhile.
+        self._meanwhile = ThreadPoolExecutor(1) if twin else None
+        self._twin_step: Future[Transition] | None = None
+        self._nothing = np.zeros((self.num_envs, worlds.num_vms))
         self._actions: NDArray[Any] = np.zeros((self.num_envs, worlds.num_vms))
         self._clear()
 
@@ -62,15 +67,17 @@ class BalloonVecEnv(VecEnv):
         return dict(observation)
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Remember the corrections."""
+        """Remember the corrections and let the twin begin."""
         self._actions = actions
+        if self.twin is not None and self._meanwhile is not None:
+            self._twin_step = self._meanwhile.submit(self.twin.step, self._nothing)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Let one control interval pass."""
         result = self.worlds.step(self._actions)
         learned = result.reward
-        if self.twin is not None:
-            learned = learned - self.twin.step(np.zeros_like(self._actions)).reward
+        if self._twin_step is not None:
+            learned = learned - self._twin_step.result().reward
         self.returns += result.reward
         self.lengths += 1
         for name, value in result.terms.items():
@@ -99,7 +106,9 @@ class BalloonVecEnv(VecEnv):
         return infos
 
     def close(self) -> None:
-        """Nothing to release."""
+        """End the twin's thread."""
+        if self._meanwhile is not None:
+            self._meanwhile.shutdown()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """The attribute of the batch, once per host asked for."""

@@ -1,0 +1,202 @@
+"""Writes what an evaluation found: JSON, Markdown, HTML, PNG, and scalars for TensorBoard."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+from matplotlib.figure import Figure
+
+from gymbal_agents import charts, timeline
+from gymbal_agents.contest import Contest
+from gymbal_agents.evaluate import WorldShape
+from gymbal_agents.summary import Summary
+from gymbal_agents.tables import (
+    Table,
+    gains_table,
+    groups_table,
+    measures_table,
+    standing_table,
+    verdicts,
+)
+from gymbal_envs.scenarios.source import make_source
+from gymbal_runtime import __version__
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Attributes:
+        title: heading.
+        note: how to read it.
+        file: of the picture beside the report; empty for none.
+        image: the same picture, base64.
+        table: or None.
+    """
+
+    title: str
+    note: str
+    file: str = ""
+    image: str = ""
+    table: Table | None = None
+
+
+def write_report(contest: Contest, summary: Summary, out: Path, command: str) -> list[Path]:
+    """Write ``evaluation.json``, ``report.md``, ``report.html`` and its pictures.
+
+    Args:
+        contest: who played, and how well.
+        summary: of it.
+        out: folder, made if need be.
+        command: that led here.
+
+    Returns:
+        The files to look at, the HTML report first.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = _pictures(contest, summary)
+    for name, png in pictures.items():
+        (out / f"{name}.png").write_bytes(png)
+    values = {
+        "title": _title(contest),
+        "setting": _setting(contest),
+        "verdicts": verdicts(summary),
+        "sections": _sections(summary, pictures),
+        "command": command,
+        "origins": [(name, one.origin) for name, one in contest.roster.items() if one.origin],
+    }
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("gymbal_agents"),
+        autoescape=jinja2.select_autoescape(enabled_extensions=("html.jinja",)),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    for name in ("report.html", "report.md"):
+        text = templates.get_template(f"{name}.jinja").render(values)
+        (out / name).write_text(text, encoding="utf-8")
+    (out / "evaluation.json").write_bytes(_json(contest, summary, command))
+    return [out / name for name in ("report.html", "report.md", "evaluation.json")]
+
+
+def write_scalars(contest: Contest, summary: Summary, folder: Path) -> None:
+    """One TensorBoard run per agent, ``<folder>/<split>_<agent>``, with stable names.
+
+    ``<split>/cost``, ``<split>/cost_iqm``, ``<split>/gap_closed`` and every measure.
+    """
+    from torch.utils.tensorboard import SummaryWriter  # needs seconds to import
+
+    split = contest.config.split
+    for line in summary.lines:
+        values = {"cost": line.cost.value, "cost_iqm": line.cost_iqm.value, **line.measures}
+        if line.gap_closed is not None:
+            values["gap_closed"] = line.gap_closed.value
+        writer = SummaryWriter(str(folder / f"{split}_{line.name.replace('/', '_')}"))
+        for name, value in values.items():
+            writer.add_scalar(f"{split}/{name}", value, 0)
+        writer.close()
+
+
+def _pictures(contest: Contest, summary: Summary) -> dict[str, bytes]:
+    """PNG files by name."""
+    figures = {
+        "standing": charts.standing(summary),
+        "parts": charts.parts(summary, contest.config.balloon.weights),
+    }
+    if summary.subject.gains:
+        figures["gains"] = charts.gains(summary)
+    if summary.groups and len(summary.lines) > 1:
+        figures["groups"] = charts.groups(summary)
+    pair = _timeline(contest, summary)
+    if pair is not None:
+        figures["timeline"] = pair
+    return {name: _png(figure) for name, figure in figures.items()}
+
+
+def _timeline(contest: Contest, summary: Summary) -> Figure | None:
+    """The subject and the best heuristic in one scenario; None without two of them."""
+    config, best = contest.config, summary.best_heuristic
+    # Of a team, its first member plays.
+    subject = next(
+        one for one in contest.roster.values() if summary.subject.name in (one.name, one.team)
+    )
+    if best is None or subject.name == best:
+        return None
+    number = timeline.telling_scenario(contest.evaluation, subject.name, best)
+    scenario = make_source(config.scenario, config.split, config.seed)(number)
+    shape = WorldShape.of(config.scenario, config.balloon)
+    pair = (subject, contest.roster[best])
+    return timeline.draw(
+        [timeline.record(one.name, one.make, scenario, shape, config.balloon) for one in pair]
+    )
+
+
+def _sections(summary: Summary, pictures: dict[str, bytes]) -> list[Section]:
+    def section(name: str, note: str, table: Table) -> Section:
+        png = pictures.get(name)
+        file = f"{name}.png" if png else ""
+        image = base64.b64encode(png).decode() if png else ""
+        return Section(table.title, note, file, image, table)
+
+    standing, measures = standing_table(summary), measures_table(summary)
+    sections = [section("standing", standing.note, standing)]
+    if "gains" in pictures:
+        gains = gains_table(summary)
+        sections.append(section("gains", gains.note, gains))
+    sections.append(section("parts", measures.note, measures))
+    if "groups" in pictures:
+        groups = groups_table(summary, charts.group_agents(summary))
+        sections.append(section("groups", groups.note, groups))
+    if "timeline" in pictures:
+        png = base64.b64encode(pictures["timeline"]).decode()
+        note = (
+            f"{summary.subject.name} and {summary.best_heuristic} on the same host and demand. "
+            f"The scenario at the {timeline.TYPICAL_GOOD_QUANTILE:.0%} quantile of the gains: a "
+            "good one, not the best one."
+        )
+        sections.append(Section("One scenario over time", note, "timeline.png", png))
+    return sections
+
+
+def _title(contest: Contest) -> str:
+    return f"{contest.config.task} on {contest.config.split} scenarios"
+
+
+def _setting(contest: Contest) -> str:
+    config, evaluation = contest.config, contest.evaluation
+    minutes = evaluation.steps * config.balloon.physics.clock.control_interval_s / 60
+    trace = config.scenario.toy or config.scenario.trace
+    unseen = "VMs and weeks that training never saw; " if config.split == "test" else ""
+    return (
+        f"{len(evaluation.scenarios)} scenarios of {minutes:g} minutes ({evaluation.steps} "
+        f"decisions each) from {trace}, seed {config.seed}; {unseen}gymbal {__version__}."
+    )
+
+
+def _json(contest: Contest, summary: Summary, command: str) -> bytes:
+    content: dict[str, Any] = {
+        "gymbal_version": __version__,
+        "command": command,
+        "config": asdict(contest.config),
+        "agents": {
+            name: {"kind": one.kind, "team": one.team, "origin": one.origin}
+            for name, one in contest.roster.items()
+        },
+        "summary": asdict(summary),
+        "evaluation": contest.evaluation.to_dict(),
+    }
+    return msgspec.json.format(msgspec.json.encode(content), indent=1)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
+    return buffer.getvalue()

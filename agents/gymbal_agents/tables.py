@@ -1,0 +1,194 @@
+"""The report's tables: made once, shown as Markdown, HTML and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import rich.table
+
+from gymbal_agents.charts import row_label
+from gymbal_agents.evaluate import MEASURES
+from gymbal_agents.statistics import Estimate
+from gymbal_agents.summary import PERCENT, Line, Summary
+
+_UNITS = {
+    "reward": ("reward", 1.0, "{:.4f}"),
+    "progress_lost": ("progress lost, %", PERCENT, "{:.2f}"),
+    "balloon_traffic": ("balloon traffic, % of host/decision", PERCENT, "{:.2f}"),
+    "processes_killed": ("processes killed, %", PERCENT, "{:.3f}"),
+    "lost_to_memory": ("lost to memory, %", PERCENT, "{:.2f}"),
+    "swap_in_bytes_s": ("swap-in, MB/s", 1e-6, "{:.1f}"),
+    "swap_out_bytes_s": ("swap-out, MB/s", 1e-6, "{:.1f}"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of strings.
+
+    Attributes:
+        title: what it shows.
+        note: how to read it.
+        header: of the columns; the first is the row's name.
+        rows: cells.
+        strong: names of rows that stand out.
+    """
+
+    title: str
+    note: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    strong: frozenset[str] = frozenset()
+
+    def markdown(self) -> str:
+        """As a Markdown table without its title."""
+        align = ["---", *["---:"] * (len(self.header) - 1)]
+        body = [
+            [
+                f"**{cell}**" if k == 0 and cell in self.strong else cell
+                for k, cell in enumerate(row)
+            ]
+            for row in self.rows
+        ]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in (self.header, align, *body))
+
+    def terminal(self) -> rich.table.Table:
+        """As a table that `rich` prints."""
+        table = rich.table.Table(title=self.title, title_justify="left")
+        for k, name in enumerate(self.header):
+            table.add_column(name, justify="left" if k == 0 else "right")
+        for row in self.rows:
+            table.add_row(*row, style="bold" if row[0] in self.strong else None)
+        return table
+
+
+def standing_table(summary: Summary) -> Table:
+    """Who is how good."""
+    rows = tuple(
+        (
+            row_label(line),
+            line.kind,
+            interval(line.cost),
+            interval(line.cost_iqm),
+            "-" if line.gap_closed is None else interval(line.gap_closed.scaled(PERCENT), "{:.0f}"),
+            {True: "yes", False: "no", None: "-"}[line.beats_every_heuristic],
+        )
+        for line in summary.lines
+    )
+    return Table(
+        title="Standing",
+        note=(
+            f"Cost in percent of an interval over the {summary.shared} scenarios that everybody "
+            "played, less is better. IQM: mean of the middle half of the scenarios. Gap: share of "
+            f"the gap between {summary.best_heuristic} (best heuristic, 0) and {summary.oracle} "
+            "(100) that is closed. Brackets: 95 % bootstrap intervals."
+        ),
+        header=("agent", "kind", "cost, %", "IQM, %", "gap closed, %", "beats every heuristic"),
+        rows=rows,
+        strong=_strong(summary.lines),
+    )
+
+
+def gains_table(summary: Summary) -> Table:
+    """What policies and oracles save against each heuristic."""
+    ours = [line for line in summary.lines if line.kind != "heuristic"] or [summary.subject]
+    heuristics = [line.name for line in summary.lines if line.kind == "heuristic"]
+    rows = tuple(
+        (
+            name,
+            *(
+                interval(line.gains[name], "{:+.2f}") if name in line.gains else "-"
+                for line in ours
+            ),
+        )
+        for name in heuristics
+    )
+    return Table(
+        title="Gains, pair by pair",
+        note=(
+            "Cost saved against each heuristic (row) on the same scenarios, in percentage points. "
+            "An interval above 0: better beyond reasonable doubt."
+        ),
+        header=("against", *(row_label(line) for line in ours)),
+        rows=rows,
+    )
+
+
+def measures_table(summary: Summary) -> Table:
+    """Every measure of every agent."""
+    units = [_UNITS[name] for name in MEASURES]
+    rows = tuple(
+        (
+            row_label(line),
+            *(
+                form.format(factor * line.measures[name])
+                for name, (_, factor, form) in zip(MEASURES, units, strict=True)
+            ),
+        )
+        for line in summary.lines
+    )
+    return Table(
+        title="Measures",
+        note="Means per decision. Losses and kills are weighted by the VMs' shares.",
+        header=("agent", *(title for title, _, _ in units)),
+        rows=rows,
+        strong=_strong(summary.lines),
+    )
+
+
+def groups_table(summary: Summary, shown: Sequence[Line]) -> Table:
+    """Gains over the best heuristic by swap tier and by load."""
+    rows = tuple(
+        (
+            f"{group.kind} {group.label}",
+            str(group.num_scenarios),
+            interval(group.cost),
+            *(
+                interval(group.gains[line.name], "{:+.2f}") if line.name in group.gains else "-"
+                for line in shown
+            ),
+        )
+        for group in summary.groups
+    )
+    best = summary.best_heuristic
+    return Table(
+        title="By swap tier and by load",
+        note=f"Cost of {best}, and what others save against it there, in percentage points.",
+        header=("scenarios", "n", f"{best}, %", *(row_label(line) for line in shown)),
+        rows=rows,
+    )
+
+
+def interval(estimate: Estimate, form: str = "{:.2f}") -> str:
+    """``value [low, high]``, without the brackets where the interval is unknown."""
+    value = form.format(estimate.value)
+    if np.isnan(estimate.low):
+        return value
+    return f"{value} [{form.format(estimate.low)}, {form.format(estimate.high)}]"
+
+
+def verdicts(summary: Summary) -> list[str]:
+    """One sentence per policy: is it better than every heuristic, and how near to the oracle."""
+    sentences = []
+    for line in summary.lines:
+        if line.kind != "policy" or not line.gains:
+            continue
+        worse = [name for name, gain in line.gains.items() if not gain.above_zero]
+        said = (
+            f"better than every one of {len(line.gains)} heuristics"
+            if not worse
+            else f"not shown to be better than {', '.join(worse)}"
+        )
+        said = f"{row_label(line)} is {said} on {line.num_scenarios} scenarios"
+        if line.gap_closed is not None:
+            share = interval(line.gap_closed.scaled(PERCENT), "{:.0f}")
+            said += f"; it closes {share} % of the gap from {summary.best_heuristic} to "
+            said += f"{summary.oracle}"
+        sentences.append(said + ".")
+    return sentences
+
+
+def _strong(lines: Sequence[Line]) -> frozenset[str]:
+    return frozenset(row_label(line) for line in lines if line.kind == "policy")

@@ -1,4 +1,6 @@
-"""Compare agents on held-out scenarios:  python scripts/evaluate.py policy=FILE [key=value ...]
+"""Compare agents on held-out scenarios.
+
+Usage: python scripts/evaluate.py policy=FILE [key=value ...]
 
 Every key of configs/evaluate.yaml can be overridden, for instance
     python scripts/evaluate.py policy=policies/balloon.gymbal
@@ -18,6 +20,8 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+TUNED = Path(__file__).parents[1] / "configs" / "tuned" / "balloon.yaml"
+
 
 @hydra.main(config_path="../configs", config_name="evaluate", version_base="1.3")
 def main(composed: DictConfig) -> None:
@@ -31,12 +35,15 @@ def main(composed: DictConfig) -> None:
     from gymbal_agents.tables import gains_table, standing_table, verdicts
 
     console = Console()
-    with plain_errors(console):
+    with plain_errors():
         plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
         out, tuned, tensorboard = (plain.pop(key) for key in ("out", "tuned", "tensorboard"))
         config = typed(EvaluateConfig, plain)
+        if tuned == "auto":
+            tuned = TUNED if TUNED.is_file() else None
+        options = read_tuned(tuned) if tuned else None
         with contest_progress() as progress:
-            contest = hold_contest(config, read_tuned(tuned) if tuned else None, progress)
+            contest = hold_contest(config, options, progress)
         with console.status("estimating intervals, drawing"):
             summary = summarise(contest)
             command = shlex.join(["python", "scripts/evaluate.py", *sys.argv[1:]])

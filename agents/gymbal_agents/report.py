@@ -125,9 +125,8 @@ def _timeline(contest: Contest, summary: Summary) -> Figure | None:
     """The subject and the best heuristic in one scenario; None without two of them."""
     config, best = contest.config, summary.best_heuristic
     # Of a team, its first member plays.
-    subject = next(
-        one for one in contest.roster.values() if summary.subject.name in (one.name, one.team)
-    )
+    name = summary.subject.name
+    subject = next(one for one in contest.roster.values() if name in (one.name, one.team))
     if best is None or subject.name == best:
         return None
     number = timeline.telling_scenario(contest.evaluation, subject.name, best)

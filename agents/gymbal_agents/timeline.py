@@ -156,5 +156,5 @@ def _draw_lost(axes: Axes, timeline: Timeline) -> None:
     labels = [f"■ {shares:g}" for shares in timeline.shares]
     axes.set_yticks(range(num_vms), labels=labels, fontsize=7)
     axes.set_ylim(num_vms - 0.5, -0.5)
-    for color, text in zip(vm_colors(num_vms), axes.get_yticklabels(), strict=True):
+    for color, text in zip(vm_colors(num_vms), axes.get_yticklabels(), strict=False):
         text.set_color(color)

@@ -40,14 +40,15 @@ def standing(summary: Summary) -> Figure:
     for row, line in enumerate(lines):
         _dot(axes, line.cost, row, KIND_COLORS[line.kind])
     _agent_rows(axes, lines)
-    for name, word in ((summary.best_heuristic, "best heuristic"), (summary.oracle, "oracle")):
+    marks = (
+        (summary.oracle, "oracle ", "right"),
+        (summary.best_heuristic, " best heuristic", "left"),
+    )
+    for name, word, side in marks:
         if name is not None:
-            line = summary.line(name)
-            color = KIND_COLORS[line.kind]
-            axes.axvline(line.cost.value, color=color, linestyle=(0, (4, 3)), linewidth=1, zorder=0)
-            axes.text(
-                line.cost.value, -0.75, word, color=color, fontsize=8, ha="center", va="bottom"
-            )
+            at, color = summary.line(name).cost.value, KIND_COLORS[summary.line(name).kind]
+            axes.axvline(at, color=color, linestyle=(0, (4, 3)), linewidth=1, zorder=0)
+            axes.text(at, -0.75, word, color=color, fontsize=8, ha=side, va="bottom")
     axes.set_xlim(left=0.0)
     axes.set_xlabel("cost, % of an interval (less is better; bars: 95 % interval)")
     axes.set_title(

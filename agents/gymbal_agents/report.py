@@ -173,7 +173,7 @@ def _setting(contest: Contest) -> str:
     config, evaluation = contest.config, contest.evaluation
     minutes = evaluation.steps * config.balloon.physics.clock.control_interval_s / 60
     trace = config.scenario.toy or config.scenario.trace
-    unseen = "VMs and weeks that training never saw; " if config.split == "test" else ""
+    unseen = "VMs and time that training never saw; " if config.split == "test" else ""
     return (
         f"{len(evaluation.scenarios)} scenarios of {minutes:g} minutes ({evaluation.steps} "
         f"decisions each) from {trace}, seed {config.seed}; {unseen}gymbal {__version__}."

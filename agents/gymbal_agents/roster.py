@@ -80,14 +80,15 @@ def build_roster(
         BundleError: if a bundle cannot be used.
     """
     files = policy_files([policies] if isinstance(policies, str) else policies)
+    for team in files:
+        if team.removesuffix("_default") in (*HEURISTICS, *ORACLES, *GROUPS):
+            raise RosterError(f"policy name {team!r} is taken by an agent; choose another")
     roster: dict[str, Contender] = {}
     for name in _expanded(names):
         if name in files:
             continue
         roster[name] = _contender(name, tuned or {}, has_policies=bool(files))
     for team, paths in files.items():
-        if team in roster:
-            raise RosterError(f"policy name {team!r} is taken by an agent; choose another")
         for number, path in enumerate(paths, start=1):
             name = team if len(paths) == 1 else f"{team}/{number}"
             roster[name] = _policy(path, name, team)

@@ -69,6 +69,20 @@ class RunFolder:
         state = {"num_timesteps": model.num_timesteps, "episodes_begun": episodes_begun}
         _replace(self.checkpoints / f"{name}.json", json.dumps(state).encode())
 
+    def model_at(self, step: int | None) -> Path:
+        """The file of the final model, or of the checkpoint after ``step`` decisions.
+
+        Raises:
+            ConfigError: if there is no such file; the message lists the checkpoints there are.
+        """
+        path = self.model if step is None else self.checkpoints / f"step_{step:010d}.zip"
+        if not path.is_file():
+            steps = [int(f.stem.removeprefix("step_")) for f in self.checkpoints.glob("step_*.json")]
+            raise ConfigError(
+                f"{path} does not exist; checkpoints: {', '.join(map(str, sorted(steps))) or 'none'}"
+            )
+        return path
+
     def last_checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
         """The newest whole checkpoint: its model file and its state."""
         for state in sorted(self.checkpoints.glob("step_*.json"), reverse=True):

@@ -78,7 +78,7 @@ class Summary:
     Attributes:
         lines: agents, best first.
         shared: number of scenarios that everybody played.
-        best_heuristic: the one of least mean cost over those; None if no heuristic played.
+        best_heuristic: the one of least mean cost over all that it played; None if none played.
         oracle: the one that bounds the gap: ``oracle``, else ``oracle_now``, else None.
         groups: the same by swap tier and by load.
     """
@@ -109,9 +109,8 @@ def summarise(contest: Contest) -> Summary:
     """
     evaluation, roster = contest.evaluation, contest.roster
     shared = min(evaluation.values(name).size for name in roster)
-    costs = {name: -PERCENT * evaluation.values(name)[:shared].mean() for name in roster}
     heuristics = [name for name, one in roster.items() if one.kind == "heuristic"]
-    best = min(heuristics, key=costs.__getitem__, default=None)
+    best = max(heuristics, key=lambda name: evaluation.values(name).mean(), default=None)
     oracle = next((name for name in ("oracle", "oracle_now") if name in roster), None)
     teams = _teams(list(roster.values()))
     lines = [

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import rich.box
 import rich.table
 
 from gymbal_agents.charts import row_label
@@ -56,7 +57,13 @@ class Table:
 
     def terminal(self) -> rich.table.Table:
         """As a table that `rich` prints."""
-        table = rich.table.Table(title=self.title, title_justify="left")
+        table = rich.table.Table(
+            title=self.title,
+            title_justify="left",
+            box=rich.box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+        )
         for k, name in enumerate(self.header):
             table.add_column(name, justify="left" if k == 0 else "right")
         for row in self.rows:
@@ -69,7 +76,6 @@ def standing_table(summary: Summary) -> Table:
     rows = tuple(
         (
             row_label(line),
-            line.kind,
             interval(line.cost),
             interval(line.cost_iqm),
             "-" if line.gap_closed is None else interval(line.gap_closed.scaled(PERCENT), "{:.0f}"),
@@ -83,9 +89,10 @@ def standing_table(summary: Summary) -> Table:
             f"Cost in percent of an interval over the {summary.shared} scenarios that everybody "
             "played, less is better. IQM: mean of the middle half of the scenarios. Gap: share of "
             f"the gap between {summary.best_heuristic} (best heuristic, 0) and {summary.oracle} "
-            "(100) that is closed. Brackets: 95 % bootstrap intervals."
+            "(100) that is closed. Beats all: better than every heuristic beyond doubt, by the "
+            "next table. Brackets: 95 % bootstrap intervals."
         ),
-        header=("agent", "kind", "cost, %", "IQM, %", "gap closed, %", "beats every heuristic"),
+        header=("agent", "cost, %", "IQM, %", "gap closed, %", "beats all"),
         rows=rows,
         strong=_strong(summary.lines),
     )
@@ -177,7 +184,7 @@ def verdicts(summary: Summary) -> list[str]:
             continue
         worse = [name for name, gain in line.gains.items() if not gain.above_zero]
         said = (
-            f"better than every one of {len(line.gains)} heuristics"
+            f"better than each of the {len(line.gains)} heuristics"
             if not worse
             else f"not shown to be better than {', '.join(worse)}"
         )

@@ -106,7 +106,7 @@ def draw(timelines: Sequence[Timeline]) -> Figure:
         for axes in (memory, strip, cost):
             axes.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_ylabel("memory, GiB")
-    grid[1, 0].set_ylabel("progress lost")
+    grid[1, 0].set_ylabel("progress lost\n(VMs by their shares)")
     grid[2, 0].set_ylabel("cost, %")
     bar = figure.colorbar(grid[1, -1].collections[0], ax=list(grid[1]), aspect=12, pad=0.01)
     bar.set_ticks([0.0, 0.5, 1.0], labels=["0", "half", "all"])

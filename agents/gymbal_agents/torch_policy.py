@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch as th
 from gymbal_runtime.codec import Observation
 from numpy.typing import NDArray
+from stable_baselines3 import PPO
 
 from gymbal_agents.set_network import SetNetwork
+from gymbal_agents.set_policy import SetActorCriticPolicy
 
 
 class TorchPolicy:
@@ -26,3 +30,10 @@ class TorchPolicy:
             )
         answer: NDArray[np.float32] = action.numpy()
         return answer
+
+
+def network_of(path: Path) -> SetNetwork:
+    """The network of a stored learner."""
+    policy = PPO.load(path, device="cpu").policy
+    assert isinstance(policy, SetActorCriticPolicy)
+    return policy.network

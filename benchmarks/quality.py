@@ -1,0 +1,159 @@
+"""The campaign: several seeds, every baseline, both traces:  python benchmarks/quality.py task=balloon
+
+Trains each seed (a killed campaign goes on where it was), judges all of them on held-out scenarios of
+every trace, writes the tables to benchmarks/results and the best seed's bundle to policies/.
+Prints one JSON line last. Takes under an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def train_seed(settings: dict[str, Any], seed: int) -> Path:
+    """Train one seed in a process of its own, or go on with it; returns its folder."""
+    out = Path(settings["out"]) / f"{settings['task']}-seed{seed}"
+    if (out / "policy.gymbal").is_file():
+        return out
+    resume = any(out.glob("checkpoints/step_*.json"))
+    command = [
+        sys.executable,
+        str(ROOT / "scripts" / "train.py"),
+        f"task={settings['task']}",
+        f"seed={seed}",
+        f"total_steps={settings['total_steps']}",
+        f"out={out}",
+        f"resume={str(resume).lower()}",
+        "reference=false",
+        *settings["overrides"],
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "stdout.log").open("a") as log:
+        subprocess.run(command, check=True, cwd=ROOT, stdout=log, stderr=log)
+    return out
+
+
+def judge(settings: dict[str, Any], folders: list[Path], name: str, trace: str) -> Any:
+    """All baselines, oracles and seeds on held-out scenarios of one trace."""
+    from gymbal_agents.contest import EvaluateConfig, contest_progress, hold_contest
+    from gymbal_agents.report import write_report
+    from gymbal_agents.roster import read_tuned
+    from gymbal_agents.run_folder import RunFolder
+    from gymbal_agents.summary import summarise
+
+    config = RunFolder(folders[0]).load_config()
+    scenario = config.scenario.__class__(trace=trace, fleet=config.scenario.fleet)
+    contest_config = EvaluateConfig(
+        scenario=scenario,
+        balloon=config.balloon,
+        policy=tuple(f"policy={folder / 'policy.gymbal'}" for folder in folders),
+        num_scenarios=settings["num_scenarios"],
+        oracle_scenarios=settings["oracle_scenarios"],
+    )
+    with contest_progress() as progress:
+        contest = hold_contest(contest_config, read_tuned(ROOT / settings["tuned"]), progress)
+    summary = summarise(contest)
+    report = Path(settings["out"]) / f"report-{name}"
+    write_report(contest, summary, report, shlex.join(["python", *sys.argv]))
+    return contest, summary
+
+
+def best_seed(folders: list[Path]) -> Path:
+    """The folder whose policy did best on validation scenarios (not on the test split)."""
+    from gymbal_agents.run_folder import RunFolder
+    from gymbal_agents.session import Judge
+    from gymbal_runtime.bundle import read_bundle
+
+    judge_validation = Judge(RunFolder(folders[0]).load_config())
+    bundles = {str(folder): read_bundle(folder / "policy.gymbal") for folder in folders}
+    values = judge_validation(
+        {name: (lambda worlds, b=bundle: b.agent()) for name, bundle in bundles.items()}
+    )
+    return Path(max(values, key=lambda name: values[name]["reward"]))
+
+
+def publish(settings: dict[str, Any], folders: list[Path], results: dict[str, Any]) -> None:
+    """Write the results table and the best seed's bundle with its model card."""
+    from gymbal_agents.export import export_policy
+    from gymbal_agents.model_card import evaluation_rows, model_card
+    from gymbal_agents.run_folder import RunFolder
+    from gymbal_agents.tables import gains_table, standing_table, verdicts
+    from gymbal_agents.torch_policy import network_of
+
+    command = shlex.join(["python", *(Path(a).name if a == sys.argv[0] else a for a in sys.argv)])
+    lines = [f"# {settings['task']}: results", "", f"`{command}`", ""]
+    for name, (_, summary) in results.items():
+        lines += [f"## Held-out scenarios of {name}", "", *verdicts(summary), ""]
+        lines += [standing_table(summary).markdown(), "", gains_table(summary).markdown(), ""]
+    target = ROOT / settings["results"]
+    target.mkdir(parents=True, exist_ok=True)
+    (target / f"{settings['task']}.md").write_text("\n".join(lines))
+    best = best_seed(folders)
+    config = RunFolder(best).load_config()
+    card = model_card(
+        config,
+        [(name, contest.config, summary) for name, (contest, summary) in results.items()],
+        command,
+    )
+    policies = ROOT / settings["policies"]
+    policies.mkdir(exist_ok=True)
+    export_policy(
+        network_of(best / "model.zip"),
+        config,
+        policies / f"{settings['task']}.gymbal",
+        seeds=[config.seed],
+        evaluation=[
+            row for name, (_, summary) in results.items() for row in evaluation_rows(summary, name)
+        ],
+        model_card=card,
+    )
+    (policies / f"{settings['task']}.md").write_text(card)
+
+
+@hydra.main(config_path="../configs", config_name="quality", version_base="1.3")
+def main(composed: DictConfig) -> None:
+    """Train, judge, publish, print one JSON line."""
+    settings: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+    settings["out"] = str(Path(settings["out"]).resolve())
+    console = Console()
+    console.print(f"training {len(settings['seeds'])} seeds, logs under {settings['out']}")
+    with ThreadPoolExecutor(settings["parallel"]) as pool:
+        folders = list(pool.map(lambda seed: train_seed(settings, seed), settings["seeds"]))
+    results = {}
+    for name, trace in settings["traces"].items():
+        path = trace if trace == "synthetic" else str((ROOT / trace).resolve())
+        if path != "synthetic" and not Path(path).exists():
+            console.print(f"{name}: {path} is absent, left out")
+            continue
+        results[name] = judge(settings, folders, name, path)
+    publish(settings, folders, results)
+    report = {"benchmark": "quality", "task": settings["task"], "load_average": os.getloadavg()}
+    for name, (_, summary) in results.items():
+        line = summary.subject
+        gap = line.gap_closed
+        report[name] = {
+            "best_heuristic": summary.best_heuristic,
+            "better_than_every_heuristic": line.beats_every_heuristic,
+            "gap_closed": None if gap is None else [gap.value, gap.low, gap.high],
+            "pass": bool(line.beats_every_heuristic)
+            and gap is not None
+            and gap.value >= settings["min_gap_closed"],
+        }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Export a trained run to one bundle:  python scripts/export.py RUN [--checkpoint STEP] [--out FILE]
+
+RUN is the folder of a training run. Without --checkpoint the final model is exported, which is the
+one that did best on validation scenarios. Evaluate the bundle with scripts/evaluate.py policy=FILE.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def parse_arguments() -> argparse.Namespace:
+    """What to export and where to."""
+    summary, _, details = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(description=summary.split(":")[0], epilog=details)
+    parser.add_argument("run", type=Path, help="folder of a training run")
+    parser.add_argument("--checkpoint", type=int, help="decisions learned from; default: the end")
+    parser.add_argument("--out", type=Path, help="bundle to write; default RUN/policy.gymbal")
+    parser.add_argument("--card", type=Path, help="Markdown file to use as the model card")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Load, export, check, say what was written."""
+    arguments = parse_arguments()
+    from gymbal_agents.errors import plain_errors
+    from gymbal_agents.export import export_policy
+    from gymbal_agents.run_folder import RunFolder
+    from gymbal_agents.torch_policy import network_of
+
+    with plain_errors():
+        folder = RunFolder(arguments.run)
+        config = folder.load_config()
+        path = folder.model_at(arguments.checkpoint)
+        card = "# Policy without a model card\n\nEvaluate it with scripts/evaluate.py.\n"
+        bundle = export_policy(
+            network_of(path),
+            config,
+            arguments.out or folder.bundle,
+            seeds=[config.seed],
+            evaluation=[],
+            model_card=arguments.card.read_text() if arguments.card else card,
+        )
+    print(f"wrote {arguments.out or folder.bundle} from {path}, sha256 {bundle.sha256[:16]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""One place where environments, training and evaluation get their scenarios."""
+
+from dataclasses import replace
+
+import pytest
+
+from gymbal_envs.demand.trace import TraceError
+from gymbal_envs.scenarios.fleet import FleetConfig
+from gymbal_envs.scenarios.scenario import ScenarioError
+from gymbal_envs.scenarios.source import ScenarioConfig, load_trace, make_source
+
+
+def test_the_config_knows_the_size_of_what_it_draws():
+    for config in (ScenarioConfig(), ScenarioConfig(toy="opposite-peaks")):
+        scenario = make_source(config, "train", 0)(0)
+        assert scenario.num_vms == config.num_vms
+        assert scenario.num_knots == config.num_knots
+
+
+def test_episodes_last_as_long_as_their_demand():
+    assert ScenarioConfig().episode_steps(10.0) == 180
+    half = ScenarioConfig(fleet=FleetConfig(episode_s=900.0))
+    assert half.episode_steps(10.0) == 90
+    assert half.episode_steps(30.0) == 30
+
+
+def test_the_default_trace_is_made_once():
+    assert load_trace("synthetic", False) is load_trace("synthetic", False)
+
+
+def test_a_toy_has_no_chance_in_it():
+    source = make_source(ScenarioConfig(toy="opposite-peaks"), "test", 5)
+    assert source(0) is source(99)
+
+
+def test_what_does_not_exist_is_named(tmp_path):
+    with pytest.raises(ScenarioError, match="toy 'tetris' unknown; there is 'opposite-peaks'"):
+        make_source(ScenarioConfig(toy="tetris"), "train", 0)
+    nowhere = ScenarioConfig(trace=str(tmp_path / "nowhere.parquet"))
+    with pytest.raises((TraceError, OSError), match="nowhere"):
+        make_source(nowhere, "train", 0)
+
+
+def test_a_trace_from_a_file_is_read(tmp_path):
+    from gymbal_envs.demand.parquet import write_parquet
+    from gymbal_envs.demand.synthetic import SyntheticFleet
+
+    path = tmp_path / "fleet.parquet"
+    write_parquet(SyntheticFleet().generate(60, 400, seed=1), path)
+    config = ScenarioConfig(trace=str(path))
+    scenario = make_source(replace(config, repair=True), "validation", 0)(0)
+    assert "validation" in scenario.name

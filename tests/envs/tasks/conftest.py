@@ -1,0 +1,44 @@
+"""Small balloon tasks to play with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from gymbal_envs.scenarios.fleet import FleetConfig
+from gymbal_envs.scenarios.scenario import Scenario
+from gymbal_envs.scenarios.source import ScenarioConfig
+from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds
+
+
+def worlds_of(
+    scenarios: Sequence[Scenario], config: BalloonConfig | None = None, episode_steps: int = 1000
+) -> BalloonWorlds:
+    """The task on given scenarios, one world each, reset."""
+    worlds = BalloonWorlds(
+        lambda index: scenarios[index % len(scenarios)],
+        num_worlds=len(scenarios),
+        episode_steps=episode_steps,
+        num_vms=scenarios[0].num_vms,
+        num_knots=scenarios[0].num_knots,
+        config=config,
+    )
+    worlds.reset()
+    return worlds
+
+
+def fleet_of(num_vms: int, **changes: Any) -> ScenarioConfig:
+    """Scenarios with exactly ``num_vms`` VMs and no empty slot."""
+    return ScenarioConfig(fleet=FleetConfig(num_vms=(num_vms, num_vms), max_vms=num_vms, **changes))
+
+
+@pytest.fixture(scope="session", name="worlds_of")
+def _worlds_of() -> Callable[..., BalloonWorlds]:
+    return worlds_of
+
+
+@pytest.fixture(scope="session", name="fleet_of")
+def _fleet_of() -> Callable[..., ScenarioConfig]:
+    return fleet_of

@@ -6,6 +6,9 @@ Usage: python benchmarks/plot_profiles.py
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from gymbal_envs.demand.profiles import (
     NUM_CURVE_SEGMENTS,
     Profile,
@@ -14,8 +17,6 @@ from gymbal_envs.demand.profiles import (
     power,
     streaming,
 )
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "profiles.png"
 

@@ -1,7 +1,9 @@
-"""The campaign: several seeds, every baseline, both traces:  python benchmarks/quality.py task=balloon
+"""The campaign: several seeds, every baseline, both traces.
 
-Trains each seed (a killed campaign goes on where it was), judges all of them on held-out scenarios of
-every trace, writes the tables to benchmarks/results and the best seed's bundle to policies/.
+Usage: python benchmarks/quality.py task=balloon
+
+Trains each seed (a killed campaign goes on where it was), judges all of them on held-out scenarios
+of every trace, writes the tables to benchmarks/results and the best seed's bundle to policies/.
 Prints one JSON line last. Takes under an hour on two cores.
 """
 

@@ -57,6 +57,7 @@ def measure(path: Path, num_vms: int, num_decisions: int) -> dict:
     load_s = perf_counter() - begun
 
     import numpy as np
+
     from gymbal_runtime.guard import guard
 
     records = make_records(num_vms, 64)
@@ -90,6 +91,7 @@ def make_records(num_vms: int, count: int) -> list:
     from dataclasses import replace
 
     import numpy as np
+
     from gymbal_runtime.telemetry import empty_telemetry
 
     rng = np.random.default_rng(0)

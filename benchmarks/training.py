@@ -1,4 +1,6 @@
-"""How fast PPO learns end to end:  python benchmarks/training.py
+"""How fast PPO learns end to end.
+
+Usage: python benchmarks/training.py
 
 The same task, network and PPO settings on Gymbal's native batch of hosts and on single Gymnasium
 environments under stable-baselines3's SubprocVecEnv. Prints a table and one JSON line last.
@@ -13,12 +15,13 @@ from dataclasses import replace
 
 import gymnasium
 import torch as th
-from gymbal_agents.config import TrainConfig
-from gymbal_agents.set_policy import SetActorCriticPolicy
-from gymbal_agents.train import make_learner, make_vec_env
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
+
+from gymbal_agents.config import TrainConfig
+from gymbal_agents.set_policy import SetActorCriticPolicy
+from gymbal_agents.train import make_learner, make_vec_env
 
 TARGETS = {"native_steps_s": 15_000.0, "ratio_to_subproc": 8.0}
 SUBPROC_ENVS = 8

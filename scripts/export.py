@@ -1,4 +1,6 @@
-"""Export a trained run to one bundle:  python scripts/export.py RUN [--checkpoint STEP] [--out FILE]
+"""Export a trained run to one bundle.
+
+Usage: python scripts/export.py RUN [--checkpoint STEP] [--out FILE]
 
 RUN is the folder of a training run. Without --checkpoint the final model is exported, which is the
 one that did best on validation scenarios. Evaluate the bundle with scripts/evaluate.py policy=FILE.
@@ -12,8 +14,8 @@ from pathlib import Path
 
 def parse_arguments() -> argparse.Namespace:
     """What to export and where to."""
-    summary, _, details = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(description=summary.split(":")[0], epilog=details)
+    paragraphs = (__doc__ or "").split("\n\n")
+    parser = argparse.ArgumentParser(description=paragraphs[0], epilog=paragraphs[-1])
     parser.add_argument("run", type=Path, help="folder of a training run")
     parser.add_argument("--checkpoint", type=int, help="decisions learned from; default: the end")
     parser.add_argument("--out", type=Path, help="bundle to write; default RUN/policy.gymbal")

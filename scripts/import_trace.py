@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import Progress
+
 from gymbal_envs.demand.grid import DEFAULT_MAX_GAP_S
 from gymbal_envs.demand.open import ACCEPTED, open_trace
 from gymbal_envs.demand.parquet import write_parquet
 from gymbal_envs.demand.trace import Trace, TraceError
-from rich.console import Console
-from rich.progress import Progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:

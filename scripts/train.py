@@ -1,4 +1,6 @@
-"""Train a policy and export it:  python scripts/train.py [key=value ...]
+"""Train a policy and export it.
+
+Usage: python scripts/train.py [key=value ...]
 
 Every key of configs/train.yaml can be overridden, for instance
     python scripts/train.py scenario.trace=month.parquet total_steps=5000000 out=outputs/mine
@@ -16,7 +18,6 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-
 TUNED = Path(__file__).parents[1] / "configs" / "tuned" / "balloon.yaml"
 
 
@@ -26,9 +27,9 @@ def main(composed: DictConfig) -> None:
     from gymbal_agents.config import TrainConfig, typed
     from gymbal_agents.errors import plain_errors
     from gymbal_agents.export import export_policy
+    from gymbal_agents.roster import read_tuned
     from gymbal_agents.run_folder import RunFolder
     from gymbal_agents.session import run_training
-    from gymbal_agents.roster import read_tuned
 
     console = Console()
     with plain_errors():
@@ -37,7 +38,12 @@ def main(composed: DictConfig) -> None:
         config = typed(TrainConfig, plain)
         folder = RunFolder(Path(out))
         model = run_training(
-            config, folder, console, resume=resume, reference=reference, tuned=read_tuned(TUNED) if TUNED.is_file() else None
+            config,
+            folder,
+            console,
+            resume=resume,
+            reference=reference,
+            tuned=read_tuned(TUNED) if TUNED.is_file() else None,
         )
         bundle = export_policy(
             model.policy.network,

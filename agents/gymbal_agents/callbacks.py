@@ -14,9 +14,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gymbal_envs.scenarios.source import make_source
-from gymbal_envs.tasks.balloon.viewer import BalloonViewer
-from gymbal_runtime.agent import Agent
 from stable_baselines3.common.callbacks import BaseCallback
 from torch.utils.tensorboard import SummaryWriter
 
@@ -24,6 +21,9 @@ from gymbal_agents.config import TrainConfig
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.train import episodes_begun, make_worlds
 from gymbal_agents.vec_env import BalloonVecEnv
+from gymbal_envs.scenarios.source import make_source
+from gymbal_envs.tasks.balloon.viewer import BalloonViewer
+from gymbal_runtime.agent import Agent
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -132,12 +132,7 @@ def groups(summary: Summary) -> Figure:
 
 def group_agents(summary: Summary) -> list[Line]:
     """Whom to show by group: the oracle, policies (teams, not their members), next heuristics."""
-    teams = {line.name for line in summary.lines if line.seeds > 1}
-    others = [
-        line
-        for line in summary.lines
-        if line.name != summary.best_heuristic and line.name.rpartition("/")[0] not in teams
-    ]
+    others = [line for line in summary.whole_lines if line.name != summary.best_heuristic]
     rank = {"policy": 0, "oracle": 1, "heuristic": 2}
     return sorted(others, key=lambda line: rank[line.kind])[:_MAX_IN_GROUPS]
 

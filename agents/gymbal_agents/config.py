@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
+
 from gymbal_envs.scenarios.source import ScenarioConfig
 from gymbal_envs.tasks.balloon.worlds import BalloonConfig
 

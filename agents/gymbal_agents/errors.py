@@ -6,13 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gymbal_agents.config import ConfigError
+from gymbal_agents.roster import RosterError
 from gymbal_envs.demand.program_curves import CurveError
 from gymbal_envs.demand.trace import TraceError
 from gymbal_envs.scenarios.scenario import ScenarioError
-from gymbal_runtime.bundle import BundleError
-
-from gymbal_agents.config import ConfigError
-from gymbal_agents.roster import RosterError
+from gymbal_runtime.bundle_file import BundleError
 
 USER_ERRORS = (TraceError, CurveError, ScenarioError, BundleError, ConfigError, RosterError)
 EXIT_CODE = 2

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from gymbal_envs.scenarios.source import make_source
-from gymbal_runtime.bundle import Bundle, write_bundle
-from gymbal_runtime.codec import Observation
-from gymbal_runtime.manifest import GoldenCase, make_manifest
-from gymbal_runtime.telemetry import MEASURED_FIELDS, Telemetry
-from gymbal_runtime.training_range import range_of
 from torch import nn
 
 from gymbal_agents.config import TrainConfig
 from gymbal_agents.set_network import SetNetwork
 from gymbal_agents.torch_policy import TorchPolicy
 from gymbal_agents.train import STAGGER, make_worlds
+from gymbal_envs.scenarios.source import make_source
+from gymbal_runtime.bundle import Bundle, write_bundle
+from gymbal_runtime.codec import Observation
+from gymbal_runtime.manifest import GoldenCase, make_manifest
+from gymbal_runtime.telemetry import MEASURED_FIELDS, Telemetry
+from gymbal_runtime.training_range import range_of
 
 MAX_VMS = 256
 OPSET = 18
@@ -45,7 +45,8 @@ class _ActionOnly(nn.Module):
 
     def forward(self, vms: th.Tensor, host: th.Tensor, present: th.Tensor) -> th.Tensor:
         action, _ = self.network(vms, host, present)
-        return action.clamp(-1.0, 1.0)
+        clipped: th.Tensor = action.clamp(-1.0, 1.0)
+        return clipped
 
 
 def export_policy(
@@ -166,8 +167,8 @@ def check_graph(graph: bytes, golden: list[GoldenCase]) -> None:
         error = float(np.max(np.abs(policy(observation) - expected)))
         if not error <= TOLERANCE:
             raise ExportError(
-                f"golden case {number}: ONNX differs from torch by {error:.2e} (> {TOLERANCE:.0e}); "
-                "nothing was written"
+                f"golden case {number}: ONNX differs from torch by {error:.2e} "
+                f"(> {TOLERANCE:.0e}); nothing was written"
             )
 
 

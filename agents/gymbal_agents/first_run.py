@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gymbal_runtime.bundle import read_bundle
-from gymbal_runtime.controller import Controller
-from gymbal_runtime.decision import DecisionLog
-from gymbal_runtime.hosts import open_host
 from rich.console import Console
 
 from gymbal_agents.config import TrainConfig, typed
@@ -23,6 +19,10 @@ from gymbal_agents.session import run_training
 from gymbal_agents.set_policy import SetActorCriticPolicy
 from gymbal_agents.summary import Summary, summarise
 from gymbal_agents.tables import gains_table, standing_table, verdicts
+from gymbal_runtime.bundle import read_bundle
+from gymbal_runtime.controller import Controller
+from gymbal_runtime.decision import DecisionLog
+from gymbal_runtime.hosts import open_host
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ def model_card(
         f"* Made by: `{command}`",
         f"* Data: {_trace(config)}, train split (60 % of the VMs, first 60 % of the time)",
         f"* Hosts: {fleet.num_vms[0]} to {fleet.num_vms[1]} VMs; peak working sets "
-        f"{fleet.load[0]:g} to {fleet.load[1]:g} times the memory; swap on {', '.join(fleet.tiers)}; "
+        f"{fleet.load[0]:g} to {fleet.load[1]:g} times the memory; "
+        f"swap on {', '.join(fleet.tiers)}; "
         f"{fleet.fault_pressure_hz[0]:g} to {fleet.fault_pressure_hz[1]:g} touches/s that can miss",
         f"* Learner: PPO, {config.total_steps:,} decisions, seed {config.seed}; "
         f"network of width {config.ppo.width}, pooled over VMs",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ class RunFolder:
         name = f"step_{model.num_timesteps:010d}"
         partial = self.checkpoints / f"{name}.partial.zip"
         model.save(partial)
-        os.replace(partial, self.checkpoints / f"{name}.zip")
+        partial.replace(self.checkpoints / f"{name}.zip")
         state = {"num_timesteps": model.num_timesteps, "episodes_begun": episodes_begun}
         _replace(self.checkpoints / f"{name}.json", json.dumps(state).encode())
 
@@ -77,10 +76,10 @@ class RunFolder:
         """
         path = self.model if step is None else self.checkpoints / f"step_{step:010d}.zip"
         if not path.is_file():
-            steps = [int(f.stem.removeprefix("step_")) for f in self.checkpoints.glob("step_*.json")]
-            raise ConfigError(
-                f"{path} does not exist; checkpoints: {', '.join(map(str, sorted(steps))) or 'none'}"
-            )
+            found = self.checkpoints.glob("step_*.json")
+            steps = sorted(int(file.stem.removeprefix("step_")) for file in found)
+            listed = ", ".join(map(str, steps)) or "none"
+            raise ConfigError(f"{path} does not exist; checkpoints: {listed}")
         return path
 
     def last_checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
@@ -95,4 +94,4 @@ class RunFolder:
 def _replace(path: Path, content: bytes) -> None:
     partial = path.with_suffix(path.suffix + ".partial")
     partial.write_bytes(content)
-    os.replace(partial, path)
+    partial.replace(path)

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gymbal_envs.scenarios.source import make_source
-from gymbal_runtime.codec_agent import CodecAgent
-from gymbal_runtime.heuristics import HEURISTICS
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -37,6 +34,9 @@ from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.set_policy import SetActorCriticPolicy
 from gymbal_agents.torch_policy import TorchPolicy
 from gymbal_agents.train import train
+from gymbal_envs.scenarios.source import make_source
+from gymbal_runtime.codec_agent import CodecAgent
+from gymbal_runtime.heuristics import HEURISTICS
 
 VALIDATION_SEED = 1
 

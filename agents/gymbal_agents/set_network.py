@@ -1,4 +1,4 @@
-"""A network over a *set* of VMs: permuting the VMs permutes its answers, and any number of them fits.
+"""A network over a *set* of VMs: any number of them, and permuting them permutes its answers.
 
 Each VM's row and the host's row go through a shared encoder; the host's context is the mean and the
 maximum over the VMs that are present; each VM's answer is a shared head on its own code and the

@@ -52,9 +52,8 @@ class SetActorCriticPolicy(ActorCriticPolicy):
         num_host_features = int(space["host"].shape[-1])  # type: ignore[index]
         self.network = SetNetwork(num_vm_features, num_host_features, self.width)
         self.log_std = nn.Parameter(th.full((), float(self.log_std_init)))
-        self.optimizer = self.optimizer_class(
-            self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
-        )
+        options: dict[str, Any] = {"lr": lr_schedule(1), **self.optimizer_kwargs}
+        self.optimizer = self.optimizer_class(self.parameters(), **options)
 
     def forward(
         self, obs: PyTorchObs, deterministic: bool = False

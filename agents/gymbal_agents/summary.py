@@ -94,11 +94,16 @@ class Summary:
         return next(line for line in self.lines if line.name == name)
 
     @property
+    def whole_lines(self) -> tuple[Line, ...]:
+        """The lines without those of a team's single members."""
+        teams = {line.name for line in self.lines if line.seeds > 1}
+        return tuple(line for line in self.lines if line.name.rpartition("/")[0] not in teams)
+
+    @property
     def subject(self) -> Line:
-        """Whom the report is about: the best policy (a team before its members), else the best."""
-        policies = [line for line in self.lines if line.kind == "policy"]
-        teams = [line for line in policies if line.seeds > 1]
-        return (teams or policies or list(self.lines))[0]
+        """Whom the report is about: the best policy (a team counts as one), else the best agent."""
+        policies = [line for line in self.whole_lines if line.kind == "policy"]
+        return (policies or list(self.lines))[0]
 
 
 def summarise(contest: Contest) -> Summary:
@@ -214,4 +219,4 @@ def _partitions(evaluation: Evaluation) -> list[tuple[str, str, NDArray[np.int64
     for k in range(max(edges.size - 1, 1)):
         label = f"{edges[k]:.2f}-{edges[min(k + 1, edges.size - 1)]:.2f}"
         found.append(("load", label, np.flatnonzero(which == k)))
-    return found
+    return [part for part in found if part[2].size]

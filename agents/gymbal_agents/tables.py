@@ -63,6 +63,7 @@ class Table:
             box=rich.box.SIMPLE_HEAD,
             show_edge=False,
             pad_edge=False,
+            padding=(0, 1, 0, 0),  # a standing fits 80 columns
         )
         for k, name in enumerate(self.header):
             table.add_column(name, justify="left" if k == 0 else "right")
@@ -83,15 +84,19 @@ def standing_table(summary: Summary) -> Table:
         )
         for line in summary.lines
     )
+    note = (
+        f"Cost in percent of an interval over the {summary.shared} scenarios that everybody "
+        "played, less is better. IQM: mean of the middle half of the scenarios. "
+    )
+    if summary.best_heuristic is not None and summary.oracle is not None:
+        note += (
+            f"Gap: share of the gap between {summary.best_heuristic} (best heuristic, 0) and "
+            f"{summary.oracle} (100) that is closed. Beats all: better than every heuristic "
+            "beyond doubt, by the next table. "
+        )
     return Table(
         title="Standing",
-        note=(
-            f"Cost in percent of an interval over the {summary.shared} scenarios that everybody "
-            "played, less is better. IQM: mean of the middle half of the scenarios. Gap: share of "
-            f"the gap between {summary.best_heuristic} (best heuristic, 0) and {summary.oracle} "
-            "(100) that is closed. Beats all: better than every heuristic beyond doubt, by the "
-            "next table. Brackets: 95 % bootstrap intervals."
-        ),
+        note=f"{note}Brackets: 95 % bootstrap intervals.",
         header=("agent", "cost, %", "IQM, %", "gap closed, %", "beats all"),
         rows=rows,
         strong=_strong(summary.lines),
@@ -99,8 +104,8 @@ def standing_table(summary: Summary) -> Table:
 
 
 def gains_table(summary: Summary) -> Table:
-    """What policies and oracles save against each heuristic."""
-    ours = [line for line in summary.lines if line.kind != "heuristic"] or [summary.subject]
+    """What policies (teams, not their members) and oracles save against each heuristic."""
+    ours = [line for line in summary.whole_lines if line.kind != "heuristic"] or [summary.subject]
     heuristics = [line.name for line in summary.lines if line.kind == "heuristic"]
     rows = tuple(
         (

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch as th
-from gymbal_runtime.codec import Observation
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 
 from gymbal_agents.set_network import SetNetwork
 from gymbal_agents.set_policy import SetActorCriticPolicy
+from gymbal_runtime.codec import Observation
 
 
 class TorchPolicy:

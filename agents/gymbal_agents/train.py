@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch as th
-from gymbal_envs.scenarios.source import make_source
-from gymbal_envs.tasks.balloon.worlds import BalloonWorlds, ScenarioSource
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -16,6 +14,8 @@ from gymbal_agents.config import ConfigError, TrainConfig
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.set_policy import SetActorCriticPolicy
 from gymbal_agents.vec_env import BalloonVecEnv
+from gymbal_envs.scenarios.source import make_source
+from gymbal_envs.tasks.balloon.worlds import BalloonWorlds, ScenarioSource
 
 STAGGER = 8
 """Groups of hosts whose episodes end at different times."""

@@ -118,7 +118,7 @@ def tune(config: TuneConfig, storage: Path | None, on_trial: OnTrial) -> dict[st
     found = {}
     for name in config.names:
         score = make_score(config, name, "train", config.num_scenarios)
-        study = open_study(name, _study_name(config, name), storage)
+        study = open_study(_study_name(config, name), storage)
         before, options, after = search(study, name, score, config, on_trial)
         check = make_score(config, name, "validation", config.validation_scenarios)
         found[name] = Tuning(options, before, after, check({}), check(options))
@@ -162,7 +162,7 @@ def search_space(name: str) -> dict[str, BaseDistribution]:
     return space
 
 
-def open_study(name: str, study_name: str, storage: Path | None) -> optuna.Study:
+def open_study(study_name: str, storage: Path | None) -> optuna.Study:
     """The search for one heuristic, new or as a killed one left it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     backend = None

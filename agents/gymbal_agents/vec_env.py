@@ -7,12 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from gymbal_envs.tasks.balloon.reward import TERMS
-from gymbal_envs.tasks.balloon.spaces import action_space, observation_space
-from gymbal_envs.tasks.balloon.worlds import BalloonWorlds, Transition
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from gymbal_envs.tasks.balloon.reward import TERMS
+from gymbal_envs.tasks.balloon.spaces import action_space, observation_space
+from gymbal_envs.tasks.balloon.worlds import BalloonWorlds, Transition
+from gymbal_runtime.codec import Observation, as_dict
 
 
 class BalloonVecEnv(VecEnv):
@@ -64,7 +66,7 @@ class BalloonVecEnv(VecEnv):
         observation = self.worlds.reset(self.first_episode, self.stagger)
         if self.twin is not None:
             self.twin.reset(self.first_episode, self.stagger)
-        return dict(observation)
+        return as_dict(observation)
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Remember the corrections and let the twin begin."""
@@ -84,17 +86,17 @@ class BalloonVecEnv(VecEnv):
             self.term_sums[name] += value
         infos = self._no_info
         if result.final is not None:
-            infos = self._finish(result)
+            infos = self._finish(result.ended, result.final)
         scaled = (learned * self.reward_scale).astype(np.float32)
-        return dict(result.observation), scaled, result.ended.copy(), infos
+        return as_dict(result.observation), scaled, result.ended.copy(), infos
 
-    def _finish(self, result: Transition) -> list[dict[str, Any]]:
+    def _finish(self, ended: NDArray[np.bool_], final: Observation) -> list[dict[str, Any]]:
         infos = list(self._no_info)
-        final = dict(result.final or {})
-        for w in np.flatnonzero(result.ended):
+        seen = as_dict(final)
+        for w in np.flatnonzero(ended):
             length = int(self.lengths[w])
             infos[w] = {
-                "terminal_observation": {key: value[w] for key, value in final.items()},
+                "terminal_observation": {key: value[w] for key, value in seen.items()},
                 "TimeLimit.truncated": True,
                 "episode": {"r": float(self.returns[w]), "l": length, "t": 0.0},
                 "reward_terms": {k: float(v[w]) / length for k, v in self.term_sums.items()},

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from gymbal_runtime.command import Command
-from gymbal_runtime.telemetry import Telemetry
-
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.scenarios.source import ScenarioConfig, make_source
 from gymbal_envs.scenarios.split import SplitName
@@ -12,6 +9,8 @@ from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.simulator.params import PhysicsParams
 from gymbal_envs.tasks.balloon.reward import reward_terms
+from gymbal_runtime.command import Command
+from gymbal_runtime.telemetry import Telemetry
 
 
 class SimulatedHost:

@@ -105,7 +105,7 @@ def _add_run(commands: Any) -> None:
 _DEADLINE = "the policy's time to answer; later answers are not used (default 0.1 s)"
 _FRESH = "older telemetry is left to the heuristic (default 15 s)"
 _GUARD = (
-    "max_change_frac (default 1), dead_band_frac (0.01) or max_age_s (30); may be repeated. "
+    "max_change_frac (default 10), dead_band_frac (0.01) or max_age_s (30); may be repeated. "
     "Telemetry older than max_age_s gets no decision at all."
 )
 

@@ -43,6 +43,15 @@ class Observation(TypedDict):
     present: NDArray[np.float32]  # (H, V) 1 where a VM is present
 
 
+def as_dict(observation: Observation) -> dict[str, NDArray[np.float32]]:
+    """The same arrays in a plain dict, the type that Gymnasium and stable-baselines3 expect."""
+    return {
+        "vms": observation["vms"],
+        "host": observation["host"],
+        "present": observation["present"],
+    }
+
+
 @dataclass(frozen=True)
 class BalloonCodec:
     """Encodes telemetry for a policy and decodes its correction to a feasible split.
@@ -52,7 +61,7 @@ class BalloonCodec:
         options: the heuristic's options, as they were in training.
     """
 
-    heuristic: str = "meb"
+    heuristic: str = "senpai"
     options: dict[str, Any] = field(default_factory=dict)
 
     task = "gymbal/Balloon-v0"
@@ -131,6 +140,18 @@ class BalloonCodec:
             present,
         )
         return Command(balloon_bytes=np.where(present, target, np.nan))
+
+
+def default_codec() -> BalloonCodec:
+    """Corrects the best heuristic, with the options that tuning found (configs/tuned), rounded."""
+    tuned = {
+        "target_stall_s": 0.035,
+        "max_probe": 0.011,
+        "max_backoff": 0.82,
+        "coeff_probe": 1.4,
+        "coeff_backoff": 47.0,
+    }
+    return BalloonCodec("senpai", tuned)
 
 
 def observation_bounds() -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:

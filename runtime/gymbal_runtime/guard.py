@@ -46,7 +46,7 @@ class GuardLimits:
         ValueError: a limit is negative or NaN.
     """
 
-    max_change_frac: float = 1.0
+    max_change_frac: float = 10.0
     dead_band_frac: float = 0.01
     max_age_s: float = 30.0
 

@@ -17,6 +17,7 @@ class Host(Protocol):
 
     def telemetry(self) -> Telemetry:
         """The newest record. Missing values are NaN; a lost host raises OSError."""
+        ...
 
     def apply(self, command: Command) -> None:
         """Set the targets. Returns at once: a balloon moves at its own pace."""

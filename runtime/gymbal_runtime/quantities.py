@@ -1,4 +1,4 @@
-"""The units table: every number that a policy sees, with its unit, its bounds and where they come from.
+"""The units table: every number that a policy sees, with its unit, its bounds and their source.
 
 A feature is a telemetry quantity divided by a natural scale of the same host, squeezed by a fixed
 transform and clipped. Nothing is learned from data here, so there are no statistics to ship.

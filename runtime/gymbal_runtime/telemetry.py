@@ -1,7 +1,7 @@
 """What a host reports about itself and its virtual machines: the only definition of *observable*.
 
-Arrays have a leading axis of hosts (H) and one of VM slots (V), so that the controller (H = 1) and a
-training run (H = hundreds of simulated hosts) share every line that reads them. A slot whose
+Arrays have a leading axis of hosts (H) and one of VM slots (V), so that the controller (H = 1) and
+a training run (H = hundreds of simulated hosts) share every line that reads them. A slot whose
 ``present`` is False holds no VM and its other values mean nothing.
 
 A quantity that a host cannot measure, or has not yet measured, is NaN: absence is part of the data.

@@ -85,7 +85,7 @@ def test_groups_cover_all_scenarios(summary) -> None:
 
 
 def test_without_oracle_or_heuristics_there_is_still_a_standing() -> None:
-    alone = summarise(made_up("policy/1"))
+    alone = summarise(made_up("tie"))
     assert alone.lines[0].gap_closed is None
     assert alone.groups == ()
     assert len(standing_table(alone).rows) == 1

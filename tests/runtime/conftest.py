@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gymbal_runtime.bundle import Bundle, read_bundle
 from gymbal_runtime.command import Command
 from gymbal_runtime.controller import Controller, Mode

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
+
 from gymbal_runtime import __version__
 from gymbal_runtime.bundle import write_bundle
 from gymbal_runtime.codec import BalloonCodec, Observation, observation_bounds
@@ -20,7 +22,6 @@ from gymbal_runtime.manifest import GoldenCase, golden_case, make_manifest
 from gymbal_runtime.observation import NUM_HOST_FEATURES, NUM_VM_FEATURES
 from gymbal_runtime.policy import OnnxPolicy
 from gymbal_runtime.training_range import TrainingRange
-from onnx import TensorProto, helper, numpy_helper
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MAX_VMS = 256

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from gymbal_runtime.bundle import Bundle, BundleError, parse_bundle, read_bundle, write_bundle
 from gymbal_runtime.bundle_file import MAX_BYTES, MEMBERS, pack, unpack
 from gymbal_runtime.codec import BalloonCodec

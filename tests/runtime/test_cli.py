@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gymbal_runtime import __version__, cli, hosts
 
 HEAVY = ("torch", "gymnasium", "numba", "numpy", "onnxruntime", "msgspec")

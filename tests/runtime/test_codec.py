@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from gymbal_runtime.codec import BalloonCodec, observation_bounds
 from gymbal_runtime.guard import GuardLimits, guard
 from gymbal_runtime.observation import HISTORY_STEPS, NUM_VM_FEATURES

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.codec import BalloonCodec, Observation
 from gymbal_runtime.codec_agent import CodecAgent

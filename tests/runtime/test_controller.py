@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from gymbal_runtime.codec import BalloonCodec
 from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.command import Command

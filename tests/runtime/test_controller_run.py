@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from gymbal_runtime.command import Command
 from gymbal_runtime.controller import Controller
 from gymbal_runtime.decision import DecisionLog

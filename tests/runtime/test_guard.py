@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from gymbal_runtime.command import Command
 from gymbal_runtime.guard import GuardLimits, guard
 from gymbal_runtime.plausibility import LARGEST, plausible_hosts, without_impossible

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint
 
 import pytest
+
 from gymbal_runtime import hosts
 from gymbal_runtime.hosts import HostError, open_host
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from gymbal_runtime.codec import Observation
 from gymbal_runtime.observation import NUM_HOST_FEATURES, NUM_VM_FEATURES
 from gymbal_runtime.policy import InvalidActionError, OnnxPolicy, Policy, PolicyError, check_action

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from gymbal_runtime.telemetry import NUM_LRU_SLICES, Telemetry, empty_telemetry
 from gymbal_runtime.workingset import estimated_working_set, histogram_working_set, hit_tail
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from gymbal_envs.demand.open import open_trace
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "import_trace.py"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
+from gymbal_agents.oracles.optimal_split import optimal_splits
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.tasks.balloon.reward import RewardWeights, reward_terms, total_reward
 from gymbal_runtime.command import Command
 from gymbal_runtime.telemetry import Telemetry
-from numpy.typing import NDArray
-
-from gymbal_agents.oracles.optimal_split import optimal_splits
 
 Floats = NDArray[np.float64]
 
@@ -20,7 +20,8 @@ def best_split(engine: Engine, start_s: Floats, end_s: Floats) -> Floats:
 
     Args:
         engine: the worlds.
-        start_s, end_s: (N,) seconds from now where each world's window begins and ends, N <= B.
+        start_s: (N,) seconds from now where each world's window begins, N <= B.
+        end_s: (N,) seconds from now where it ends.
 
     Returns:
         (N, V) bytes.
@@ -65,11 +66,12 @@ DEFAULT_WINDOWS = ((0.0, 10.0), (10.0, 20.0), (0.0, 30.0), (0.0, 60.0), (0.0, 18
 class HorizonOracle:
     """Receding horizon with the true future: tries plans in exact copies of the world.
 
-    A *plan* follows the optimal split for a moving window of future demand (six windows, from the next
-    10 s to the next 10 min), fully or half-way from what the VMs hold, or changes nothing. Each is
-    simulated with the true future, noise included, for ``horizon_steps`` decisions; the first move
-    of the best is made. This is the rollout algorithm (Bertsekas): at each decision at least as good
-    as the best of its plans over the horizon. It is a strong bound, not a proven optimum.
+    A *plan* follows the optimal split for a moving window of future demand (six windows, from the
+    next 10 s to the next 10 min), fully or half-way from what the VMs hold, or changes nothing.
+    Each is simulated with the true future, noise included, for ``horizon_steps`` decisions; the
+    first move of the best is made. This is the rollout algorithm (Bertsekas): at each decision at
+    least as good as the best of its plans over the horizon. It is a strong bound, not a proven
+    optimum.
 
     Args:
         engine: the worlds to look into.

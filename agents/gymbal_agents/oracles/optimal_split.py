@@ -1,16 +1,17 @@
 """The best split of a host's memory for known demand, by exact dynamic programming.
 
-``minimise sum_i loss_i(x_i)`` subject to ``sum_i x_i <= capacity, min_i <= x_i <= max_i``, with x in
-units of the memory above the minima. O(V K^2) for K units; exact on that grid for any curves, also
-for cliffs, where greedy allocation reaches only 41-68 % (models.md section 12). On concave gains
-greedy allocation is exact too; the tests use it as a check.
+``minimise sum_i loss_i(x_i)`` subject to ``sum_i x_i <= capacity, min_i <= x_i <= max_i``, with x
+in units of the memory above the minima. O(V K^2) for K units; exact on that grid for any curves,
+also for cliffs, where greedy allocation reaches only 41-68 % (models.md section 12). On concave
+gains greedy allocation is exact too; the tests use it as a check.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
 from gymbal_envs.simulator import layout as at
-from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.compile import Demand, Floats, Ints, kernel
 from gymbal_envs.simulator.memory import miss_ratio
 
 NUM_UNITS = 96
@@ -19,13 +20,21 @@ _TIGHTNESS = 1e-4
 
 
 @kernel
-def expected_losses(  # type: ignore[no-untyped-def]
-    world_vm, world_host, curve, demand, wait, first, last, unit, losses
-):
+def expected_losses(
+    world_vm: Floats,
+    world_host: Floats,
+    curve: Floats,
+    demand: Demand,
+    wait: float,
+    first: int,
+    last: int,
+    unit: float,
+    losses: Floats,
+) -> None:
     """Mean loss of each VM at each allocation if demand is as at knots ``first <= k < last``.
 
-    ``losses`` (V, NUM_UNITS + 1): share-weighted progress lost at ``min + j unit`` bytes held for the
-    whole window, in the steady state: ``1 - 1 / (1 + r m(x) wait / (useful overlap))``.
+    ``losses`` (V, NUM_UNITS + 1): share-weighted progress lost at ``min + j unit`` bytes held for
+    the whole window, in the steady state: ``1 - 1 / (1 + r m(x) wait / (useful overlap))``.
     """
     knots = demand.shape[0]
     span = last - first
@@ -57,10 +66,11 @@ def expected_losses(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def optimal_units(losses, best, choice, units):  # type: ignore[no-untyped-def]
+def optimal_units(losses: Floats, best: Floats, choice: Ints, units: Ints) -> None:
     """Units for each VM (V,) that minimise the summed losses; ``best``, ``choice`` are scratch.
 
-    ``best[i, k]``: least loss of the first i VMs with k units, ``choice[i, k]``: units of VM i then.
+    ``best[i, k]`` is the least loss of the first i VMs with k units, ``choice[i, k]`` the units
+    that VM i has then.
     """
     num_vms, num_levels = losses.shape
     for k in range(num_levels):
@@ -81,9 +91,16 @@ def optimal_units(losses, best, choice, units):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def optimal_splits(  # type: ignore[no-untyped-def]
-    world_vm, world_host, curve, demand, wait, first, last, targets
-):
+def optimal_splits(
+    world_vm: Floats,
+    world_host: Floats,
+    curve: Floats,
+    demand: Demand,
+    wait: Floats,
+    first: Ints,
+    last: Ints,
+    targets: Floats,
+) -> None:
     """Best split of every world for the demand of knots ``first[w] <= k < last[w]``.
 
     Args:

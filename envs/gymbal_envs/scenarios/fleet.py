@@ -1,4 +1,4 @@
-"""Draws hosts, VMs, programs and trace windows: the scenarios that policies train and are judged on."""
+"""Draws hosts, VMs, programs and trace windows: the scenarios to train and be judged on."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class FleetScenarios:
                 "lower smallest_vm_mib"
             )
         self._profiles = resolve_profiles(config.profiles)
-        self.num_knots = int(round(config.episode_s / config.knot_s)) + 1
+        self.num_knots = round(config.episode_s / config.knot_s) + 1
 
     def __call__(self, index: int) -> Scenario:
         """Draw scenario ``index``."""
@@ -158,9 +158,11 @@ class FleetScenarios:
             initial_bytes=_fair_start(capacity, memory_min, provisioned),
         )
 
-    def _filled(self, rng: np.random.Generator, levels: Floats, ceiling: Floats) -> Any:
+    def _filled(
+        self, rng: np.random.Generator, levels: Floats, ceiling: Floats
+    ) -> NDArray[np.float32]:
         cfg = self.config
-        n = levels.shape[1]
+        n: int = levels.shape[1]
         filled = np.zeros((self.num_knots, n), dtype=np.float32)
         streams = rng.integers(0, 2**63, size=n, dtype=np.uint64)
         gaps = _log_uniform(rng, cfg.excursion_gap_s, n)
@@ -175,7 +177,7 @@ class FleetScenarios:
         position = np.arange(self.num_knots) * self.config.knot_s / self.trace.step_s
         below = np.minimum(position.astype(np.int64), samples.shape[0] - 2)
         blend = (position - below)[:, None]
-        values = samples[below] * (1 - blend) + samples[below + 1] * blend
+        values: Floats = samples[below] * (1 - blend) + samples[below + 1] * blend
         return values.astype(np.float32)
 
     def _scenario(self, rng: np.random.Generator, index: int, n: int, **columns: Any) -> Scenario:
@@ -188,6 +190,7 @@ class FleetScenarios:
             name=f"{self.trace.name}/{self.split}/{self.seed}/{index}",
             present=present,
             seed=int(rng.integers(0, 2**63)),
+            knot_s=self.config.knot_s,
             **padded,
         )
 
@@ -235,8 +238,10 @@ def _spread(value: Any, slots: NDArray[np.int64], present: NDArray[np.bool_]) ->
 def _fair_start(capacity: float, low: Floats, high: Floats) -> Floats:
     """Equal parts above the minimum, what exceeds a VM's maximum left free."""
     spare = max(capacity - low.sum(), 0.0) / low.size
-    return np.minimum(low + spare, high)
+    start: Floats = np.minimum(low + spare, high)
+    return start
 
 
 def _log_uniform(rng: np.random.Generator, bounds: Range, n: int) -> Floats:
-    return np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]), n))
+    drawn: Floats = np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]), n))
+    return drawn

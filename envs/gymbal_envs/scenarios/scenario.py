@@ -47,6 +47,7 @@ class Scenario:
     cores: NDArray[np.float32]  # (K, V)
     initial_bytes: Floats  # (V,) how memory is divided at the start
     seed: int  # of the sensors' noise
+    knot_s: float = 10.0  # seconds between demand knots
 
     def __post_init__(self) -> None:
         """Check shapes and feasibility."""

@@ -1,5 +1,7 @@
-"""From a few plain settings to a source of scenarios: the one place that environments, training and
-evaluation get theirs from."""
+"""From a few plain settings to a source of scenarios.
+
+The one place that environments, training and evaluation get theirs from.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,7 @@ class ScenarioSource(Protocol):
 
     def __call__(self, index: int) -> Scenario:
         """Draw it."""
+        ...
 
 
 @dataclass(frozen=True)

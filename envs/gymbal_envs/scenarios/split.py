@@ -15,7 +15,7 @@ SplitName = Literal["train", "validation", "test"]
 VM_FRACTIONS = {"train": 0.6, "validation": 0.15, "test": 0.25}
 TIME_FRACTIONS = VM_FRACTIONS
 _SHUFFLE_KEY = 20130712
-"""Which VM goes where depends on its place in the trace and this constant, never on a run's seed."""
+"""Which VM goes where depends on its place in the trace and this number, never on a run's seed."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,13 +15,13 @@ from gymbal_envs.simulator.params import GIB, TIERS, Tier
 class OppositePeaks:
     """The seed paper's own example: two VMs of 3 GB with opposite peaks on a 4 GB host.
 
-    While one VM works on ``high_bytes`` (2.9 GiB) the other works on ``low_bytes`` (0.9 GiB), and they
-    change places every ``phase_s``. Demand is 3.8 GiB + 2 kernels of 0.05 GiB = 3.9 GiB at any time,
-    less than the 4 GiB of the host. So the optimum is worked out at once: **give each VM what it
-    wants now, plus any part of the remaining 0.1 GiB**; then nobody ever misses but in the seconds
-    of a change. A static half each (2 GiB) leaves the busy VM 0.95 GiB short: with the concave curve
-    ``m(x) = 1 - x^0.4`` it misses ``1 - (1.95/2.9)^0.4 = 14.7 %`` of its touches for ever, and
-    at 8 ms a miss, 2000 touches/s and 4 useful pages a fault it progresses at
+    While one VM works on ``high_bytes`` (2.9 GiB) the other works on ``low_bytes`` (0.9 GiB), and
+    they change places every ``phase_s``. Demand is 3.8 GiB + 2 kernels of 0.05 GiB = 3.9 GiB at any
+    time, less than the 4 GiB of the host. So the optimum is worked out at once: **give each VM what
+    it wants now, plus any part of the remaining 0.1 GiB**; then nobody ever misses but in the
+    seconds of a change. A static half each (2 GiB) leaves the busy VM 0.95 GiB short: with the
+    concave curve ``m(x) = 1 - x^0.4`` it misses ``1 - (1.95/2.9)^0.4 = 14.7 %`` of its touches for
+    ever, and at 8 ms a miss, 2000 touches/s and 4 useful pages a fault it progresses at
     ``1 / (1 + 2000 * 0.147 / 4 * 0.008) = 0.63`` of its speed (less, as the device queues).
     """
 
@@ -67,4 +67,5 @@ class OppositePeaks:
             cores=np.ones((knots, 2), dtype=np.float32),
             initial_bytes=both * 2 * GIB,
             seed=1,
+            knot_s=self.knot_s,
         )

@@ -11,12 +11,20 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.core import config
+from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# What kernels take: the tables of `gymbal_envs.simulator.layout` or views of them.
+Floats = NDArray[np.float64]
+Demand = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Streams = NDArray[np.uint64]
 
 
 def _cache_dir() -> str:
@@ -28,6 +36,7 @@ def _cache_dir() -> str:
 
 
 _CACHE_DIR = _cache_dir()
+_settings: Any = config  # numba sets its options as module attributes, unseen by type checkers
 
 
 def kernel(function: F) -> F:
@@ -35,11 +44,11 @@ def kernel(function: F) -> F:
 
     ``error_model="numpy"`` spares a zero check per division; kernels guard their divisors.
     """
-    users_choice = config.CACHE_DIR
+    users_choice = _settings.CACHE_DIR
     if not users_choice:
-        config.CACHE_DIR = _CACHE_DIR
+        _settings.CACHE_DIR = _CACHE_DIR
     try:
         compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
     finally:
-        config.CACHE_DIR = users_choice
-    return compiled  # type: ignore[no-any-return]
+        _settings.CACHE_DIR = users_choice
+    return cast(F, compiled)

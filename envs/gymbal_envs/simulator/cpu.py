@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.compile import Floats, kernel
 from gymbal_envs.simulator.layout import (
     CPU_CAPACITY,
     GRANTED_CORES,
@@ -13,7 +13,7 @@ from gymbal_envs.simulator.layout import (
 
 
 @kernel
-def share_cpu(world_vm, world_host, vm):  # type: ignore[no-untyped-def]
+def share_cpu(world_vm: Floats, world_host: Floats, vm: Floats) -> None:
     """Grant ``min(wanted, shares * theta)`` with theta such that the host is full.
 
     Progressive filling: whoever wants less than its share is served in full and its remainder goes

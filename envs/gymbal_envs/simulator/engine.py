@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
-from gymbal_runtime.telemetry import Telemetry
 from numpy.typing import NDArray
 
 from gymbal_envs.demand.profiles import NUM_CURVE_SEGMENTS
@@ -14,6 +14,7 @@ from gymbal_envs.scenarios.scenario import Scenario, ScenarioError
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.params import PhysicsParams
 from gymbal_envs.simulator.transition import initial, transition
+from gymbal_runtime.telemetry import Telemetry
 
 Floats = NDArray[np.float64]
 
@@ -84,8 +85,7 @@ class Engine:
             return
         edges = np.linspace(0, self.num_worlds, self._threads + 1).astype(int)
         jobs = [
-            self._pool.submit(self._advance, int(lo), int(hi), ticks)
-            for lo, hi in zip(edges[:-1], edges[1:], strict=True)
+            self._pool.submit(self._advance, int(lo), int(hi), ticks) for lo, hi in pairwise(edges)
         ]
         for job in jobs:
             job.result()
@@ -125,7 +125,7 @@ class Engine:
         )
 
     def copy_worlds(self, source: Engine, origin: NDArray[np.int64]) -> None:
-        """Make world i the exact twin of ``source``'s world ``origin[i]``, to look ahead from it."""
+        """Make world i the exact twin of ``source``'s world ``origin[i]``, to look ahead."""
         for table in ("world_vm", "world_host", "curve", "vm", "host", "pending", "visible"):
             np.take(getattr(source, table), origin, axis=0, out=getattr(self, table))
         np.take(source.demand, origin, axis=0, out=self.demand)
@@ -137,6 +137,11 @@ class Engine:
             raise ScenarioError(
                 f"{scenario.name}: {v} VM slots and {knots} knots do not fit an engine of "
                 f"{self.num_vms} slots and {self.num_knots} knots"
+            )
+        if scenario.knot_s != self.params.knot_s:
+            raise ScenarioError(
+                f"{scenario.name}: demand knots are {scenario.knot_s} s apart, the engine's knot_s "
+                f"is {self.params.knot_s}: set scenario.fleet.knot_s and physics.knot_s alike"
             )
         rows = self.world_vm[w]
         rows[:] = 0.0

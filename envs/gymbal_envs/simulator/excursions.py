@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.compile import Demand, Floats, Streams, kernel
 from gymbal_envs.simulator.rng import normal, uniform
 
 RAMP_MEDIAN_S = 20.0
@@ -24,13 +22,15 @@ RAMP_SIGMA = 0.8
 
 
 @kernel
-def exponential(streams, w, mean):  # type: ignore[no-untyped-def]
+def exponential(streams: Streams, w: int, mean: float) -> float:
     """Next exponential number of stream ``w``."""
     return -mean * math.log(1.0 - uniform(streams, w))
 
 
 @kernel
-def fill_levels(levels, step_s, knot_s, filled, streams, v):  # type: ignore[no-untyped-def]
+def fill_levels(
+    levels: Floats, step_s: float, knot_s: float, filled: Demand, streams: Streams, v: int
+) -> None:
     """Column ``v`` of ``filled`` (K, V) from column ``v`` of ``levels`` (S, V)."""
     for k in range(levels.shape[0] - 1):
         ramp = RAMP_MEDIAN_S * math.exp(RAMP_SIGMA * normal(streams, v))
@@ -44,9 +44,16 @@ def fill_levels(levels, step_s, knot_s, filled, streams, v):  # type: ignore[no-
 
 
 @kernel
-def add_excursions(  # type: ignore[no-untyped-def]
-    filled, knot_s, gap_s, hold_s, height, ceiling, streams, v
-):
+def add_excursions(
+    filled: Demand,
+    knot_s: float,
+    gap_s: Floats,
+    hold_s: float,
+    height: float,
+    ceiling: Floats,
+    streams: Streams,
+    v: int,
+) -> None:
     """Add excursions to column ``v``, never above ``ceiling[v]``.
 
     ``gap_s`` (V,) mean seconds between excursions, ``hold_s`` mean hold, ``height`` mean height in
@@ -57,8 +64,8 @@ def add_excursions(  # type: ignore[no-untyped-def]
     while at < num_knots * knot_s:
         hold = exponential(streams, v, hold_s)
         top = exponential(streams, v, height)
-        first = max(np.int64(math.ceil(at / knot_s)), 0)
-        last = min(np.int64(math.floor((at + hold) / knot_s)), num_knots - 1)
+        first = max(math.ceil(at / knot_s), 0)
+        last = min(math.floor((at + hold) / knot_s), num_knots - 1)
         rise = top * filled[min(first, num_knots - 1), v]
         for knot in range(first, last + 1):
             filled[knot, v] = min(filled[knot, v] + rise, ceiling[v])
@@ -66,9 +73,17 @@ def add_excursions(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_window(  # type: ignore[no-untyped-def]
-    levels, step_s, knot_s, gap_s, hold_s, height, ceiling, streams, filled
-):
+def fill_window(
+    levels: Floats,
+    step_s: float,
+    knot_s: float,
+    gap_s: Floats,
+    hold_s: float,
+    height: float,
+    ceiling: Floats,
+    streams: Streams,
+    filled: Demand,
+) -> None:
     """Fill all columns: ``levels`` (S, V) at trace samples to ``filled`` (K, V) at knots.
 
     ``streams`` (V,) uint64, one per VM, so that a VM's demand does not depend on its neighbours.

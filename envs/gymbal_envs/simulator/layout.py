@@ -1,8 +1,8 @@
 """Where each quantity of the packed arrays lives.
 
 The world is a structure of arrays packed in a few tables, indexed ``table[world, QUANTITY, vm]``:
-neighbouring VMs are neighbours in memory, a kernel takes few arguments, and a single world is a view.
-``B`` worlds, ``V`` VM slots. Bytes, seconds, cores, fractions.
+neighbouring VMs are neighbours in memory, a kernel takes few arguments, and a single world is a
+view. ``B`` worlds, ``V`` VM slots. Bytes, seconds, cores, fractions.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.compile import Demand, Floats, kernel
 from gymbal_envs.simulator.layout import (
     ACTUAL,
     C_DEFLATE,
@@ -60,13 +60,13 @@ MIN_CORES = 0.01
 
 
 @kernel
-def swapped_bytes(vm, v):  # type: ignore[no-untyped-def]
+def swapped_bytes(vm: Floats, v: int) -> float:
     """Part of the footprint that lies in the swap tier."""
     return max(vm[FOOTPRINT, v] - vm[HOT, v] - vm[COLD, v] - vm[UNBORN, v], 0.0)
 
 
 @kernel
-def used_bytes(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
+def used_bytes(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> float:
     """Guest memory in use: kernel, resident pages, compressed images of swapped ones."""
     resident = world_vm[KERNEL, v] + vm[HOT, v] + vm[COLD, v]
     images = world_host[TIER_POOL] * swapped_bytes(vm, v)
@@ -74,7 +74,7 @@ def used_bytes(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def page_cost(world_host, vm, v):  # type: ignore[no-untyped-def]
+def page_cost(world_host: Floats, vm: Floats, v: int) -> float:
     """Guest memory that pushing out one byte frees: all of it, or less what its image takes."""
     images = world_host[TIER_POOL] * swapped_bytes(vm, v)
     full = images >= world_host[TIER_POOL_LIMIT] * vm[ACTUAL, v]
@@ -82,13 +82,20 @@ def page_cost(world_host, vm, v):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def free_bytes(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
+def free_bytes(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> float:
     """Guest memory that holds nothing."""
     return max(vm[ACTUAL, v] - used_bytes(world_vm, world_host, vm, v), 0.0)
 
 
 @kernel
-def follow_demand(world_vm, world_host, constants, demand, vm, host):  # type: ignore[no-untyped-def]
+def follow_demand(
+    world_vm: Floats,
+    world_host: Floats,
+    constants: Floats,
+    demand: Demand,
+    vm: Floats,
+    host: Floats,
+) -> None:
     """Move every VM's demand to now; pages change sides as the working set grows and shrinks."""
     position = host[TICK] * constants[C_TICK] / constants[C_KNOT]
     knot = min(np.int64(position), demand.shape[0] - 2)
@@ -105,7 +112,9 @@ def follow_demand(world_vm, world_host, constants, demand, vm, host):  # type: i
 
 
 @kernel
-def _resize(world_vm, world_host, vm, v, working_set, footprint):  # type: ignore[no-untyped-def]
+def _resize(
+    world_vm: Floats, world_host: Floats, vm: Floats, v: int, working_set: float, footprint: float
+) -> None:
     """New sizes of working set and footprint.
 
     New pages wait unborn until `_zero_fill` finds memory for them. A growing working set wakes
@@ -137,7 +146,7 @@ def _resize(world_vm, world_host, vm, v, working_set, footprint):  # type: ignor
 
 
 @kernel
-def _zero_fill(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
+def _zero_fill(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> None:
     """Give unborn pages what memory is free: hot ones first, at no cost but the memory."""
     born = min(vm[UNBORN, v], free_bytes(world_vm, world_host, vm, v))
     hot = min(born, vm[WORKING_SET, v] - vm[HOT, v])
@@ -147,7 +156,7 @@ def _zero_fill(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _compress_excess(world_vm, world_host, vm, v):  # type: ignore[no-untyped-def]
+def _compress_excess(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> None:
     """Compressed images take guest memory too: push pages out until all of it fits again."""
     over = used_bytes(world_vm, world_host, vm, v) - vm[ACTUAL, v]
     excess = max(over, 0.0) / page_cost(world_host, vm, v)
@@ -159,8 +168,8 @@ def _compress_excess(world_vm, world_host, vm, v):  # type: ignore[no-untyped-de
 
 
 @kernel
-def miss_ratio(curve, v, resident_frac):  # type: ignore[no-untyped-def]
-    """Miss ratio of VM ``v`` at a resident fraction in [0, 1]; linear between the curve's points."""
+def miss_ratio(curve: Floats, v: int, resident_frac: float) -> float:
+    """Miss ratio of VM ``v`` at a resident fraction in [0, 1], linear between the curve points."""
     last = curve.shape[1] - 1
     position = min(max(resident_frac, 0.0), 1.0) * last
     index = min(np.int64(position), last - 1)
@@ -168,7 +177,7 @@ def miss_ratio(curve, v, resident_frac):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def miss_rates(world_vm, curve, vm):  # type: ignore[no-untyped-def]
+def miss_rates(world_vm: Floats, curve: Floats, vm: Floats) -> None:
     """Misses per second of unstalled time, r m(resident / working set)."""
     for v in range(vm.shape[1]):
         if vm[HOT, v] >= vm[WORKING_SET, v] or world_vm[PRESENT, v] == 0.0 or vm[STALL_S, v] > 0.0:
@@ -179,7 +188,14 @@ def miss_rates(world_vm, curve, vm):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def move_pages(world_vm, world_host, constants, vm, outcome, wants):  # type: ignore[no-untyped-def]
+def move_pages(
+    world_vm: Floats,
+    world_host: Floats,
+    constants: Floats,
+    vm: Floats,
+    outcome: Floats,
+    wants: Floats,
+) -> None:
     """One tick of balloon inflation, eviction and refill; ``wants`` (3, V) is scratch.
 
     Free pages go to the balloon at its own speed; what is missing must be evicted first, cold pages
@@ -216,9 +232,16 @@ def move_pages(world_vm, world_host, constants, vm, outcome, wants):  # type: ig
 
 
 @kernel
-def _evict_and_refill(  # type: ignore[no-untyped-def]
-    world_vm, world_host, constants, vm, outcome, wants, v, scale
-):
+def _evict_and_refill(
+    world_vm: Floats,
+    world_host: Floats,
+    constants: Floats,
+    vm: Floats,
+    outcome: Floats,
+    wants: Floats,
+    v: int,
+    scale: float,
+) -> None:
     per_page = page_cost(world_host, vm, v)
     squeezed = wants[0, v] * scale
     from_cold = min(squeezed * (1.0 - constants[C_LRU_ERROR]), vm[COLD, v])
@@ -252,7 +275,14 @@ def _evict_and_refill(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def grant_memory(world_vm, world_host, constants, vm, outcome, wants):  # type: ignore[no-untyped-def]
+def grant_memory(
+    world_vm: Floats,
+    world_host: Floats,
+    constants: Floats,
+    vm: Floats,
+    outcome: Floats,
+    wants: Floats,
+) -> None:
     """Deflate balloons with what the host really has free, shared in proportion to the requests."""
     held = 0.0
     asked = 0.0
@@ -274,7 +304,7 @@ def grant_memory(world_vm, world_host, constants, vm, outcome, wants):  # type: 
 
 
 @kernel
-def kill_starved(world_vm, constants, vm, outcome):  # type: ignore[no-untyped-def]
+def kill_starved(world_vm: Floats, constants: Floats, vm: Floats, outcome: Floats) -> None:
     """Count a guest's OOM killer: what cannot be paged out no longer fits what the balloon left."""
     for v in range(vm.shape[1]):
         if world_vm[PRESENT, v] == 0.0:

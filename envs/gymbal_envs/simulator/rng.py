@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.compile import Streams, kernel
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -18,7 +18,7 @@ _TO_UNIT = 1.0 / 9007199254740992.0  # 2^-53
 
 
 @kernel
-def uniform(streams, w):  # type: ignore[no-untyped-def]
+def uniform(streams: Streams, w: int) -> float:
     """Next number in [0, 1) of world ``w``; ``streams`` (B,) uint64 is advanced."""
     streams[w] += _GAMMA
     z = streams[w]
@@ -29,7 +29,7 @@ def uniform(streams, w):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def normal(streams, w):  # type: ignore[no-untyped-def]
+def normal(streams: Streams, w: int) -> float:
     """Next standard normal number of world ``w`` (Box-Muller; the twin is thrown away)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - uniform(streams, w)))
     return radius * math.cos(2.0 * math.pi * uniform(streams, w))

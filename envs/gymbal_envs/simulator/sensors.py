@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.compile import Floats, Streams, kernel
 from gymbal_envs.simulator.layout import (
     ACTUAL,
     C_ACTIVE_PAGES,
@@ -73,7 +73,7 @@ from gymbal_envs.simulator.rng import normal
 
 
 @kernel
-def account(world_vm, constants, vm, outcome):  # type: ignore[no-untyped-def]
+def account(world_vm: Floats, constants: Floats, vm: Floats, outcome: Floats) -> None:
     """Add this tick to the counters and to the outcome."""
     tick = constants[C_TICK]
     for v in range(vm.shape[1]):
@@ -94,7 +94,18 @@ def account(world_vm, constants, vm, outcome):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sense(world_vm, world_host, curve, constants, vm, host, pending, visible, streams, w):  # type: ignore[no-untyped-def]
+def sense(
+    world_vm: Floats,
+    world_host: Floats,
+    curve: Floats,
+    constants: Floats,
+    vm: Floats,
+    host: Floats,
+    pending: Floats,
+    visible: Floats,
+    streams: Streams,
+    w: int,
+) -> None:
     """Advance the sensors' clocks: publish the sample under way, take the next one."""
     now = host[TICK] * constants[C_TICK]
     host[SINCE_SAMPLE] += constants[C_TICK]
@@ -112,7 +123,7 @@ def sense(world_vm, world_host, curve, constants, vm, host, pending, visible, st
 
 
 @kernel
-def publish(host, pending, visible):  # type: ignore[no-untyped-def]
+def publish(host: Floats, pending: Floats, visible: Floats) -> None:
     """Make the sample under way the visible one."""
     for q in range(NUM_SENSED):
         for v in range(visible.shape[1]):
@@ -123,7 +134,9 @@ def publish(host, pending, visible):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _sample_active(world_vm, constants, vm, streams, w):  # type: ignore[no-untyped-def]
+def _sample_active(
+    world_vm: Floats, constants: Floats, vm: Floats, streams: Streams, w: int
+) -> None:
     for v in range(vm.shape[1]):
         if world_vm[PRESENT, v] == 0.0 or world_vm[MONITOR, v] < 1.0:
             continue
@@ -137,7 +150,17 @@ def _sample_active(world_vm, constants, vm, streams, w):  # type: ignore[no-unty
 
 
 @kernel
-def sample(world_vm, world_host, curve, constants, vm, host, pending, streams, w):  # type: ignore[no-untyped-def]
+def sample(
+    world_vm: Floats,
+    world_host: Floats,
+    curve: Floats,
+    constants: Floats,
+    vm: Floats,
+    host: Floats,
+    pending: Floats,
+    streams: Streams,
+    w: int,
+) -> None:
     """Take a sample of every VM and start new sums."""
     period = max(host[SINCE_SAMPLE], constants[C_TICK])
     host[SINCE_SAMPLE] = 0.0
@@ -169,7 +192,16 @@ def sample(world_vm, world_host, curve, constants, vm, host, pending, streams, w
 
 
 @kernel
-def _histogram(world_vm, curve, constants, vm, pending, streams, w, v):  # type: ignore[no-untyped-def]
+def _histogram(
+    world_vm: Floats,
+    curve: Floats,
+    constants: Floats,
+    vm: Floats,
+    pending: Floats,
+    streams: Streams,
+    w: int,
+    v: int,
+) -> None:
     """Hits/s by stack distance. The guest kernel's pages are nearest, then the hot ones.
 
     Slice k ends at (k + 1) / NUM_SLICES of the allocation; kernel hits are not counted.

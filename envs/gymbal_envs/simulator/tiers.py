@@ -1,14 +1,14 @@
 """The swap device that the VMs of a host share: latency, queueing, and the loop with progress.
 
-A VM that misses ``b`` times per second of unstalled time waits ``b W / overlap`` seconds for each of
-them, so it progresses at ``s = 1 / (1 + b W / overlap)`` and faults ``s b`` times per second; the
-faults of all VMs load the device, whose response time ``W`` grows with its utilisation. The fixed
-point is the thrashing knee (models.md 1.3).
+A VM that misses ``b`` times per second of unstalled time waits ``b W / overlap`` seconds for each
+of them, so it progresses at ``s = 1 / (1 + b W / overlap)`` and faults ``s b`` times per second;
+the faults of all VMs load the device, whose response time ``W`` grows with its utilisation. The
+fixed point is the thrashing knee (models.md 1.3).
 """
 
 from __future__ import annotations
 
-from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.compile import Floats, kernel
 from gymbal_envs.simulator.layout import (
     BUSY,
     C_PAGE,
@@ -27,15 +27,17 @@ NEWTON_ROUNDS = 4
 
 
 @kernel
-def service_time(world_host, constants):  # type: ignore[no-untyped-def]
-    """Seconds of the device that one fault occupies: its slots or its bandwidth, whichever binds."""
+def service_time(world_host: Floats, constants: Floats) -> float:
+    """Device seconds that one fault occupies: of its slots or its bandwidth, whichever binds."""
     by_slots = world_host[TIER_LATENCY] / world_host[TIER_SERVERS]
     by_bytes = world_host[TIER_CLUSTER] * constants[C_PAGE] / world_host[TIER_READ]
     return max(by_slots, by_bytes)
 
 
 @kernel
-def settle_swap_device(world_vm, world_host, constants, vm, host):  # type: ignore[no-untyped-def]
+def settle_swap_device(
+    world_vm: Floats, world_host: Floats, constants: Floats, vm: Floats, host: Floats
+) -> None:
     """Solve the device's response time and every VM's speed from the miss rates.
 
     With ``W = L + S u / (1 - u)`` (M/M/1 beyond the unloaded latency L, service time S) the root of

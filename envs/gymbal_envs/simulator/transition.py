@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from gymbal_envs.simulator.compile import kernel
+from gymbal_envs.simulator.compile import Demand, Floats, Streams, kernel
 from gymbal_envs.simulator.cpu import share_cpu
 from gymbal_envs.simulator.layout import (
     ACTUAL,
     COLD,
+    FAST_ACTIVE,
     FOOTPRINT,
     HOT,
     KERNEL,
     PENDING_AT,
     PENDING_WAIT,
-    FAST_ACTIVE,
     PRESENT,
     SLOW_ACTIVE,
     TARGET,
@@ -40,10 +40,20 @@ from gymbal_envs.simulator.tiers import settle_swap_device
 
 
 @kernel
-def initial(  # type: ignore[no-untyped-def]
-    w, world_vm, world_host, curve, constants, demand, vm, host, pending, visible, streams
-):
-    """Start world ``w``: memory as ``vm[TARGET]`` divides it, filled hot pages first, sensors warm."""
+def initial(
+    w: int,
+    world_vm: Floats,
+    world_host: Floats,
+    curve: Floats,
+    constants: Floats,
+    demand: Demand,
+    vm: Floats,
+    host: Floats,
+    pending: Floats,
+    visible: Floats,
+    streams: Streams,
+) -> None:
+    """Start world ``w``: memory as ``vm[TARGET]`` divides it, hot pages first, sensors warm."""
     vm[w] = np.where(np.arange(vm.shape[1])[:, None] == TARGET, vm[w], 0.0)
     host[w] = 0.0
     host[w, WAIT] = world_host[w, TIER_LATENCY]
@@ -76,7 +86,7 @@ def initial(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def warm_up(world_vm, vm):  # type: ignore[no-untyped-def]
+def warm_up(world_vm: Floats, vm: Floats) -> None:
     """The active sampler starts at the truth, as if it had run for long."""
     for v in range(vm.shape[1]):
         if world_vm[PRESENT, v] > 0.0:
@@ -84,10 +94,22 @@ def warm_up(world_vm, vm):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def transition(  # type: ignore[no-untyped-def]
-    first, last, num_ticks, world_vm, world_host, curve, constants, demand,
-    vm, host, pending, visible, outcome, streams,
-):  # fmt: skip
+def transition(
+    first: int,
+    last: int,
+    num_ticks: int,
+    world_vm: Floats,
+    world_host: Floats,
+    curve: Floats,
+    constants: Floats,
+    demand: Demand,
+    vm: Floats,
+    host: Floats,
+    pending: Floats,
+    visible: Floats,
+    outcome: Floats,
+    streams: Streams,
+) -> None:
     """Advance worlds ``first <= w < last`` by ``num_ticks`` ticks under their present targets."""
     wants = np.zeros((3, vm.shape[2]))
     outcome[first:last] = 0.0

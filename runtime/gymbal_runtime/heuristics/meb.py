@@ -32,12 +32,13 @@ class Meb(PeriodicHeuristic):
         miss_ratio: 1, delta of WSS_delta (models.md 1.2).
         swap_rate_floor: bytes/s of swap traffic above which a VM counts as growing; 4 pages a
             second, ours, the paper says "swaps".
-        growth_window_s: s, a VM lacks what it swaps in over this time, at most what lies in swap. The
-            published rule takes all that lies in swap (as an hour does), which fits guests whose swap
-            holds nothing cold; where footprints exceed working sets several times it makes every
-            VM that swaps claim its whole footprint, and the host oscillates. An extension.
-        headroom_frac: 1, added to a working set when it is a need. An extension (Hyper-V's buffer is
-            0.2, models.md 4); 0 is the published rule.
+        growth_window_s: s, a VM lacks what it swaps in over this time, at most what lies in swap.
+            The published rule takes all that lies in swap (as an hour does), which fits guests
+            whose swap holds nothing cold; where footprints exceed working sets several times it
+            makes every VM that swaps claim its whole footprint, and the host oscillates. An
+            extension.
+        headroom_frac: 1, added to a working set when it is a need. An extension (Hyper-V's buffer
+            is 0.2, models.md 4); 0 is the published rule.
         shrink_frac: 1, the most of its memory that a VM loses in one decision. An extension (MOM's
             limit is 0.05); 1 is the published rule.
         dead_band_frac: 1, changes below this fraction of the allocation are not worth a balloon

@@ -29,8 +29,8 @@ class Proportional(PeriodicHeuristic):
     """
 
     TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
-        "swap_weight": (0.0, 2.0),
-        "base_frac": (0.0, 0.5),
+        "swap_weight": (0.0, 0.2),
+        "base_frac": (0.0, 0.05),
     }
     name = "proportional"
 

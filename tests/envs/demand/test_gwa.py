@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from gymbal_envs.demand.gwa import gwa_files, in_milliseconds, read_gwa, vm_number
 from gymbal_envs.demand.packed import read_packed
 from gymbal_envs.demand.trace import TraceError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 BITBRAINS = Path(__file__).resolve().parents[4] / "shared" / "data" / "bitbrains"
 needs_bitbrains = pytest.mark.skipif(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gymbal_envs.demand.open import open_trace
 from gymbal_envs.demand.parquet import write_parquet
 from gymbal_envs.demand.trace import TraceError

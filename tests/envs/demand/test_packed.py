@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from gymbal_envs.demand.packed import MISSING, read_packed
 from gymbal_envs.demand.trace import TraceError
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from gymbal_envs.demand.parquet import read_parquet, write_parquet
-from gymbal_envs.demand.trace import Trace, TraceError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from gymbal_envs.demand.parquet import read_parquet, write_parquet
+from gymbal_envs.demand.trace import Trace, TraceError
 
 METADATA = {"gymbal_schema": "gymbal.trace", "gymbal_schema_version": "1", "step_s": "300"}
 fractions = st.floats(0, 1, width=32)

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gymbal_envs.demand.profiles import (
     NUM_CURVE_SEGMENTS,
     TOUCH_RATE_SCALE,
@@ -16,8 +19,6 @@ from gymbal_envs.demand.profiles import (
     streaming,
 )
 from gymbal_envs.demand.program_curves import CurveError, MeasuredCurve, shipped_curves
-from hypothesis import given
-from hypothesis import strategies as st
 
 PROGRAMS = ("cc1plus", "gzip", "kmeans", "pyjson", "pyzipf", "sort", "sqlite", "xz")
 LINEAR = 1 - np.linspace(0, 1, NUM_CURVE_SEGMENTS + 1)

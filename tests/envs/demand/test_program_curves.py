@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gymbal_envs.demand.profiles import read_profiles
 from gymbal_envs.demand.program_curves import DEFAULT_DIRTY_FRAC, CurveError, read_curves
 

@@ -1,6 +1,7 @@
 """Scenarios drawn from a trace: reproducible, in range, and apart from each other's split."""
 
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,9 +55,7 @@ def test_the_splits_draw_from_disjoint_vms_and_disjoint_times(trace):
     """Each VM and sample of a doctored trace carries a mark; a scenario shows which it used."""
     plain = replace(CONFIG, excursion_height=0.0, footprint_frac=(0.0, 0.0))
     marks = np.arange(80 * 600, dtype=np.float64).reshape(80, 600) / (80 * 600) * 0.5 + 0.1
-    marked = replace(
-        trace, active_frac=marks.astype(np.float32), memory_bytes=np.full(80, 2.0**36)
-    )
+    marked = replace(trace, active_frac=marks.astype(np.float32), memory_bytes=np.full(80, 2.0**36))
     used = {}
     for split in ("train", "validation", "test"):
         scenarios = [FleetScenarios(marked, plain, split, seed=0)(i) for i in range(40)]
@@ -64,7 +63,7 @@ def test_the_splits_draw_from_disjoint_vms_and_disjoint_times(trace):
         cells = np.concatenate(found)
         used[split] = (set(cells // 600), (cells % 600).min(), (cells % 600).max())
     names = list(used)
-    for one, other in zip(names[:-1], names[1:], strict=True):
+    for one, other in pairwise(names):
         assert not used[one][0] & used[other][0]
         assert used[one][2] < used[other][1]
     assert not used["train"][0] & used["test"][0]

@@ -59,5 +59,5 @@ def test_a_trace_that_is_too_small_is_refused_with_what_is_missing():
 
 
 def test_there_are_three_parts():
-    with pytest.raises(TraceError, match="train.*validation.*test.*not 'dev'"):
+    with pytest.raises(TraceError, match=r"train.*validation.*test.*not 'dev'"):
         split_trace(trace_of(), "dev", 7)

@@ -27,7 +27,9 @@ def test_free_pages_leave_at_the_balloons_own_speed(plain_scenario, engine_of):
 
 @pytest.mark.parametrize("tier", ["hdd", "nvme"])
 def test_pages_in_use_leave_at_the_speed_of_the_swap_device(plain_scenario, engine_of, tier):
-    scenario = plain_scenario(tier=TIERS[tier], working_set_bytes=0.1 * GIB, footprint_bytes=4 * GIB)
+    scenario = plain_scenario(
+        tier=TIERS[tier], working_set_bytes=0.1 * GIB, footprint_bytes=4 * GIB
+    )
     engine = engine_of([scenario], PLAIN_LRU)
     tell(engine, 1 * GIB, LEAVE)
     expected = min(TIERS[tier].write_bytes_s, 400e6)

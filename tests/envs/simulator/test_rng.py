@@ -21,7 +21,7 @@ def test_it_is_splitmix64():
 
 def test_uniform_numbers_are_uniform():
     u = np.sort(draw(uniform, 20_000, 7))
-    assert 0 <= u[0]
+    assert u[0] >= 0
     assert u[-1] < 1
     steps = np.arange(1, u.size + 1) / u.size
     assert np.abs(u - steps).max() < 1.63 / np.sqrt(u.size)  # Kolmogorov-Smirnov, 1 %

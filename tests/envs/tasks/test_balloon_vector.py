@@ -97,9 +97,7 @@ def test_it_is_what_many_single_environments_are(fleet_of):
     """``make_vec`` in sync mode gives every row a seed of its own, the batch draws from one."""
     kwargs = {"scenario": fleet_of(3)}
     native = gymnasium.make_vec("gymbal/Balloon-v0", num_envs=2, **kwargs)
-    sync = gymnasium.make_vec(
-        "gymbal/Balloon-v0", num_envs=2, vectorization_mode="sync", **kwargs
-    )
+    sync = gymnasium.make_vec("gymbal/Balloon-v0", num_envs=2, vectorization_mode="sync", **kwargs)
     assert isinstance(native.unwrapped, BalloonVectorEnv)
     assert native.single_observation_space == sync.single_observation_space
     assert native.observation_space == sync.observation_space

@@ -6,7 +6,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymbal_runtime.codec import Observation
 from numpy.typing import NDArray
 
 from gymbal_envs.scenarios.source import ScenarioConfig, ScenarioSource, make_source
@@ -14,6 +13,7 @@ from gymbal_envs.scenarios.split import SplitName
 from gymbal_envs.tasks.balloon.spaces import action_space, observation_space
 from gymbal_envs.tasks.balloon.viewer import BalloonViewer
 from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds
+from gymbal_runtime.codec import Observation, as_dict
 
 HostObservation = dict[str, NDArray[np.float32]]
 
@@ -24,15 +24,16 @@ class BalloonEnv(gymnasium.Env[HostObservation, NDArray[np.float32]]):
     ## Description
     Every VM has a working set that changes from second to second and a program that slows down when
     a part of it is not resident. The host has less memory than the VMs may want together. Every
-    ``control_interval_s`` (10 s) the agent sets each VM's balloon. Memory moves at a balloon's finite
-    speed, is granted only once another VM has really given it up, and a VM that gets its memory
-    back still has to fault its pages in from the swap tier that all VMs of the host share. The
-    demand comes from a trace (synthetic by default), the program's behaviour from a profile; both
-    change with every episode. The working set itself is not visible, only what a hypervisor sees.
+    ``control_interval_s`` (10 s) the agent sets each VM's balloon. Memory moves at a balloon's
+    finite speed, is granted only once another VM has really given it up, and a VM that gets its
+    memory back still has to fault its pages in from the swap tier that all VMs of the host share.
+    The demand comes from a trace (synthetic by default), the program's behaviour from a profile;
+    both change with every episode. The working set itself is not visible, only what a hypervisor
+    sees.
 
     ## Action Space
     `Box(-1, 1, (V,), float32)`: a *correction* per VM slot to the split that a named heuristic
-    (MEB by default) proposes. 0 is exactly the heuristic. +1 asks for half of the mean of the
+    (Senpai with tuned options by default) proposes. 0 is exactly the heuristic. +1 asks for half of the mean of the
     proposal and the fair share on top. The result is projected on what is feasible, so every action
     is legal; corrections of empty slots are ignored.
 
@@ -88,7 +89,7 @@ class BalloonEnv(gymnasium.Env[HostObservation, NDArray[np.float32]]):
             raise ValueError(f"render_mode must be rgb_array or None, not {render_mode!r}")
         self.scenario = scenario or ScenarioConfig()
         self.config = config or BalloonConfig()
-        self.split = split
+        self.split: SplitName = split
         self.render_mode = render_mode
         interval = self.config.physics.clock.control_interval_s
         self.episode_steps = episode_steps or self.scenario.episode_steps(interval)
@@ -140,7 +141,7 @@ class BalloonEnv(gymnasium.Env[HostObservation, NDArray[np.float32]]):
         terms = {name: float(value[0]) for name, value in result.terms.items()}
         return _single(seen), float(result.reward[0]), False, truncated, {"reward_terms": terms}
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Picture of the episode so far: who holds what, who suffers."""
         return None if self._viewer is None else self._viewer.image()
 
@@ -161,8 +162,4 @@ class BalloonEnv(gymnasium.Env[HostObservation, NDArray[np.float32]]):
 
 def _single(observation: Observation) -> HostObservation:
     """One host's part of a batch of one."""
-    return {
-        "vms": observation["vms"][0],
-        "host": observation["host"][0],
-        "present": observation["present"][0],
-    }
+    return {key: value[0] for key, value in as_dict(observation).items()}

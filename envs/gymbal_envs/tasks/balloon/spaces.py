@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from gymbal_runtime.codec import observation_bounds
 from gymnasium import spaces
+
+from gymbal_runtime.codec import observation_bounds
 
 
 def observation_space(num_vms: int) -> spaces.Dict:

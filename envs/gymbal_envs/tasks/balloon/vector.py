@@ -13,6 +13,7 @@ from gymbal_envs.scenarios.source import ScenarioConfig, make_source
 from gymbal_envs.scenarios.split import SplitName
 from gymbal_envs.tasks.balloon.spaces import action_space, observation_space
 from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds
+from gymbal_runtime.codec import as_dict
 
 
 class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
@@ -77,7 +78,7 @@ class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
                 config=self.config,
                 num_threads=self.num_threads,
             )
-        return dict(self.worlds.reset(stagger=self.stagger)), {}
+        return as_dict(self.worlds.reset(stagger=self.stagger)), {}
 
     def step(
         self, actions: NDArray[np.float32]
@@ -88,8 +89,8 @@ class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
         info: dict[str, Any] = {"reward_terms": result.terms}
         if result.final is not None:
             info["final_obs"] = {
-                key: value[result.ended] for key, value in dict(result.final).items()
+                key: value[result.ended] for key, value in as_dict(result.final).items()
             }
             info["_final_obs"] = result.ended
         never = np.zeros(self.num_envs, dtype=np.bool_)
-        return dict(result.observation), result.reward, never, result.ended, info
+        return as_dict(result.observation), result.reward, never, result.ended, info

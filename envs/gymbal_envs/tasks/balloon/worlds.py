@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from gymbal_runtime.agent import Agent
-from gymbal_runtime.codec import BalloonCodec, Observation
-from gymbal_runtime.command import Command
-from gymbal_runtime.guard import GuardLimits, guard
-from gymbal_runtime.heuristics import make_heuristic
-from gymbal_runtime.observation import History
-from gymbal_runtime.telemetry import Telemetry
 from numpy.typing import NDArray
 
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.simulator.params import PhysicsParams
 from gymbal_envs.tasks.balloon.reward import RewardWeights, reward_terms, total_reward
+from gymbal_runtime.agent import Agent
+from gymbal_runtime.codec import BalloonCodec, Observation, default_codec
+from gymbal_runtime.command import Command
+from gymbal_runtime.guard import GuardLimits, guard
+from gymbal_runtime.heuristics import make_heuristic
+from gymbal_runtime.observation import History
+from gymbal_runtime.telemetry import Telemetry
 
 Floats = NDArray[np.float64]
 ScenarioSource = Callable[[int], Scenario]
@@ -36,10 +36,10 @@ class BalloonConfig:
         guard: limits that every command passes, as it does on a real host.
     """
 
-    codec: BalloonCodec = field(default_factory=BalloonCodec)
-    weights: RewardWeights = RewardWeights()
-    physics: PhysicsParams = PhysicsParams()
-    guard: GuardLimits = GuardLimits()
+    codec: BalloonCodec = field(default_factory=default_codec)
+    weights: RewardWeights = field(default_factory=RewardWeights)
+    physics: PhysicsParams = field(default_factory=PhysicsParams)
+    guard: GuardLimits = field(default_factory=GuardLimits)
 
 
 @dataclass(frozen=True, slots=True)

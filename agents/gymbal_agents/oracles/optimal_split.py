@@ -55,7 +55,8 @@ def expected_losses(
                 now = demand[min(k, knots - 1)]
                 working_set = max(np.float64(now[at.WANT_WORKING_SET, v]), 1.0)
                 footprint = max(np.float64(now[at.WANT_FOOTPRINT, v]), working_set)
-                usable = max(room - world_host[at.TIER_POOL] * max(footprint - room, 0.0), 0.0)
+                images = world_host[at.TIER_POOL] * max(footprint - room, 0.0)
+                usable = max(room - min(images, world_host[at.TIER_POOL_LIMIT] * held), 0.0)
                 total += _TIGHTNESS * working_set / (working_set + usable)
                 if usable < working_set:
                     stall = rate * miss_ratio(curve, v, usable / working_set) * wait

@@ -128,7 +128,7 @@ class FleetScenarios:
         chosen = [self._profiles[i] for i in picks]
         relative = np.array([p.touch_rate_hz for p in chosen]) / 2000.0
         pressure = _log_uniform(rng, cfg.fault_pressure_hz, n)
-        memory_min = kernel + np.maximum(24 * MIB, 0.012 * provisioned)
+        memory_min = kernel + np.maximum(24 * MIB, 0.015 * provisioned)
         load = rng.uniform(*cfg.load)
         capacity = working_set.sum(axis=1).max() / load + kernel.sum()
         capacity = max(capacity, 1.05 * memory_min.sum())

@@ -79,9 +79,13 @@ def make_source(config: ScenarioConfig, split: SplitName, seed: int) -> Scenario
     return FleetScenarios(load_trace(config.trace, config.repair), config.fleet, split, seed)
 
 
-@lru_cache(maxsize=4)
 def load_trace(trace: str, repair: bool = False) -> Trace:
     """The named trace; read or generated once per process."""
+    return _load_once(trace, repair)
+
+
+@lru_cache(maxsize=4)
+def _load_once(trace: str, repair: bool) -> Trace:
     if trace == "synthetic":
         return SyntheticFleet().generate(SYNTHETIC_VMS, SYNTHETIC_SAMPLES, SYNTHETIC_SEED)
     return open_trace(trace, repair=repair)

@@ -214,6 +214,8 @@ def _histogram(
         reach = vm[ACTUAL, v] * (k + 1) / NUM_SLICES - world_vm[KERNEL, v]
         reach = min(max(reach, 0.0), vm[HOT, v])
         after = miss_ratio(curve, v, reach / working_set)
-        noise = 1.0 + constants[C_LRU_NOISE] * normal(streams, w)
-        pending[SENSED_LRU + k, v] = max(rate * (before - after) * noise, 0.0)
+        hits = rate * (before - after)
+        if hits > 0.0:  # most slices of a large allocation are empty, and noise is dear
+            hits *= max(1.0 + constants[C_LRU_NOISE] * normal(streams, w), 0.0)
+        pending[SENSED_LRU + k, v] = hits
         before = after

@@ -24,6 +24,8 @@ from gymbal_envs.simulator.layout import (
 )
 
 NEWTON_ROUNDS = 4
+SETTLED = 1e-9
+"""Relative change of the response time below which another round is not worth it."""
 
 
 @kernel
@@ -68,7 +70,10 @@ def settle_swap_device(
             speed = 1.0 / (1.0 + stall * wait)
             value += service * faults * speed
             slope -= service * faults * stall * speed * speed
+        before = wait
         wait = max(wait - value / slope, latency)
+        if abs(wait - before) <= SETTLED * wait:
+            break
     host[WAIT] = wait
     host[BUSY] = (wait - latency) / (wait - latency + service)
     for v in range(num_vms):

@@ -71,7 +71,7 @@ def test_an_ended_episode_gives_its_last_observation_and_the_first_of_the_next(b
     env, _ = single(2)
     for step in range(EPISODE):
         last, *_ = env.step(actions_of(step)[2])
-    assert_same(row(info["final_obs"], 2), last)
+    assert_same(info["final_obs"][2], last)
     _, first = single(2 + NUM_ENVS)
     assert_same(row(observation, 2), first)
 

@@ -20,7 +20,7 @@ class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
     """``gymbal/Balloon-v0`` for ``num_envs`` hosts; see `BalloonEnv` for the task.
 
     An episode that ends is followed by the next one within the same step (SAME_STEP): the last
-    observation is in ``info["final_obs"]``.
+    observations are in ``info["final_obs"]``, one dictionary or None per host.
 
     Args:
         num_envs: hosts.
@@ -88,9 +88,10 @@ class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
         result = self.worlds.step(actions)
         info: dict[str, Any] = {"reward_terms": result.terms}
         if result.final is not None:
-            info["final_obs"] = {
-                key: value[result.ended] for key, value in as_dict(result.final).items()
-            }
+            last = as_dict(result.final)
+            info["final_obs"] = np.full(self.num_envs, None, dtype=object)
+            for w in np.flatnonzero(result.ended):
+                info["final_obs"][w] = {key: value[w] for key, value in last.items()}
             info["_final_obs"] = result.ended
         never = np.zeros(self.num_envs, dtype=np.bool_)
         return as_dict(result.observation), result.reward, never, result.ended, info

@@ -66,7 +66,7 @@ def judge(settings: dict[str, Any], folders: list[Path], name: str, trace: str) 
         oracle_scenarios=settings["oracle_scenarios"],
     )
     with contest_progress() as progress:
-        contest = hold_contest(contest_config, read_tuned(ROOT / settings["tuned"]), progress)
+        contest = hold_contest(contest_config, read_tuned(ROOT / settings["tuned_file"]), progress)
     summary = summarise(contest)
     report = Path(settings["out"]) / f"report-{name}"
     write_report(contest, summary, report, shlex.join(["python", *sys.argv]))

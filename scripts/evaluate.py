@@ -37,7 +37,7 @@ def main(composed: DictConfig) -> None:
     console = Console()
     with plain_errors():
         plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
-        out, tuned, tensorboard = (plain.pop(key) for key in ("out", "tuned", "tensorboard"))
+        out, tuned, tensorboard = (plain.pop(key) for key in ("out", "tuned_file", "tensorboard"))
         config = typed(EvaluateConfig, plain)
         if tuned == "auto":
             tuned = TUNED if TUNED.is_file() else None

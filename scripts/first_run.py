@@ -25,7 +25,7 @@ SMOKE = {
     "oracle_scenarios": 2,
     "control_steps": 20,
 }
-EXTRAS = ("out", "resume", "reference", "tuned", "smoke")
+EXTRAS = ("out", "resume", "reference", "tuned_file", "smoke")
 JUDGING = ("num_scenarios", "oracle_scenarios", "control_steps")
 
 
@@ -43,7 +43,7 @@ def main(composed: DictConfig) -> None:
         if extras["smoke"]:
             plain |= SMOKE
         judging = {key: plain.pop(key) for key in JUDGING}
-        tuned = ROOT / extras["tuned"] if extras["tuned"] else None
+        tuned = ROOT / extras["tuned_file"] if extras["tuned_file"] else None
         run = FirstRun(
             train=plain,
             out=Path(extras["out"]),

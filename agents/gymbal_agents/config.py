@@ -57,7 +57,7 @@ class PpoConfig:
     value_weight: float = 0.5
     max_grad_norm: float = 0.5
     target_kl: float | None = 0.03
-    width: int = 64
+    width: int = 32
     log_std: float = -1.5
     reward_scale: float = 10.0
     twin: bool = True
@@ -85,10 +85,10 @@ class TrainConfig:
     balloon: BalloonConfig = field(default_factory=BalloonConfig)
     ppo: PpoConfig = PpoConfig()
     seed: int = 0
-    total_steps: int = 3_000_000
-    checkpoint_every: int = 500_000
-    evaluate_every: int = 500_000
-    evaluate_scenarios: int = 64
+    total_steps: int = 2_500_000
+    checkpoint_every: int = 250_000
+    evaluate_every: int = 250_000
+    evaluate_scenarios: int = 128
     threads: int = 1
 
 

@@ -145,11 +145,11 @@ class BalloonCodec:
 def default_codec() -> BalloonCodec:
     """Corrects the best heuristic, with the options that tuning found (configs/tuned), rounded."""
     tuned = {
-        "target_stall_s": 0.035,
+        "target_stall_s": 0.015,
         "max_probe": 0.011,
-        "max_backoff": 0.82,
-        "coeff_probe": 1.4,
-        "coeff_backoff": 47.0,
+        "max_backoff": 1.77,
+        "coeff_probe": 1.09,
+        "coeff_backoff": 36.5,
     }
     return BalloonCodec("senpai", tuned)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gymbal_agents.config import TrainConfig, typed
 from gymbal_agents.contest import Contest, EvaluateConfig, hold_contest
 from gymbal_envs.scenarios.fleet import FleetConfig
 from gymbal_envs.scenarios.source import ScenarioConfig
@@ -36,4 +37,20 @@ def contest(bundle_file: Path) -> Contest:
             oracle_scenarios=4,
             batch=8,
         )
+    )
+
+
+@pytest.fixture
+def tiny() -> TrainConfig:
+    """A training run of seconds: short episodes, few hosts."""
+    return typed(
+        TrainConfig,
+        {
+            "scenario": {"fleet": {"episode_s": 300.0, "num_vms": [2, 4], "max_vms": 4}},
+            "ppo": {"num_envs": 16, "rollout_steps": 16, "batch_size": 128, "width": 16},
+            "total_steps": 1024,
+            "checkpoint_every": 256,
+            "evaluate_every": 512,
+            "evaluate_scenarios": 4,
+        },
     )

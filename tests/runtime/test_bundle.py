@@ -62,7 +62,7 @@ def resealed(raw: bytes) -> bytes:
 
 
 def test_read_bundle__holds_what_was_written(bundle: Bundle):
-    assert bundle.manifest.heuristic == "meb"
+    assert bundle.manifest.heuristic == "senpai"
     assert bundle.manifest.fingerprint == bundle.codec.fingerprint()
     assert bundle.manifest.evaluation[1] == {
         "agent": "policy",
@@ -72,7 +72,7 @@ def test_read_bundle__holds_what_was_written(bundle: Bundle):
     assert len(bundle.golden) == 3
     assert bundle.model_card.startswith("# Model card")
     assert bundle.agent().name == "policy"
-    assert bundle.fallback().name == "meb"
+    assert bundle.fallback().name == "senpai"
 
 
 def test_write_bundle__same_inputs_give_the_same_bytes(tmp_path, bundle, members, raw):

@@ -29,7 +29,7 @@ def zero(observation: Observation) -> np.ndarray:
 
 def test_codec_agent__zero_action_is_the_heuristic(make_record):
     rng = np.random.default_rng(0)
-    agent, heuristic = CodecAgent(BalloonCodec(), zero), make_heuristic("meb")
+    agent, heuristic = CodecAgent(BalloonCodec(), zero), make_heuristic("senpai")
     agent.reset(50, 6)
     heuristic.reset(50, 6)
     for _ in range(5):

@@ -22,7 +22,7 @@ def run(script: str, cwd: Path, *arguments: object) -> subprocess.CompletedProce
 def test_evaluate_writes_a_report(tmp_path: Path) -> None:
     done = run(
         "evaluate.py", tmp_path, *TINY, "agents=[static,esx,oracle,policy]", f"policy={BUNDLE}",
-        "num_scenarios=3", "oracle_scenarios=2", "tuned=null", "out=report",
+        "num_scenarios=3", "oracle_scenarios=2", "tuned_file=null", "out=report",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for word in ("static", "esx", "oracle", "policy", "gap closed", "wrote report/report.html"):
@@ -43,7 +43,7 @@ def test_evaluate_writes_a_report(tmp_path: Path) -> None:
     ],
 )
 def test_a_users_mistake_is_one_line(tmp_path: Path, arguments, problem: str) -> None:
-    done = run("evaluate.py", tmp_path, "tuned=null", "num_scenarios=1", *arguments)
+    done = run("evaluate.py", tmp_path, "tuned_file=null", "num_scenarios=1", *arguments)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ")
     assert problem in done.stderr
@@ -60,7 +60,7 @@ def test_tune_writes_options_that_evaluate_takes(tmp_path: Path) -> None:
     assert "trials x 2 scenarios" in (tmp_path / "tuned.yaml").read_text()
     done = run(
         "evaluate.py", tmp_path, *TINY, "agents=[static,esx,esx_default]", "num_scenarios=2",
-        "tuned=tuned.yaml", "out=report",
+        "tuned_file=tuned.yaml", "out=report",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "esx_default" in done.stdout

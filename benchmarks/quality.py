@@ -125,7 +125,7 @@ def publish(settings: dict[str, Any], folders: list[Path], results: dict[str, An
     (policies / f"{settings['task']}.md").write_text(card)
 
 
-@hydra.main(config_path="../configs", config_name="quality", version_base="1.3")
+@hydra.main(config_path=".", config_name="quality", version_base="1.3")
 def main(composed: DictConfig) -> None:
     """Train, judge, publish, print one JSON line."""
     settings: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]

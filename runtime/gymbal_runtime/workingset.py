@@ -10,18 +10,27 @@ from gymbal_runtime.telemetry import NUM_LRU_SLICES, Telemetry
 Floats = NDArray[np.float64]
 
 
-def hit_tail(telemetry: Telemetry) -> Floats:
-    """Accesses/s that would miss, at most, if only the first k slices were kept.
+def working_set_frac(hit_rate: Floats, fault_rate: Floats, miss_ratio: float) -> Floats:
+    """WSS_delta as a fraction of the allocation: the least x with m(x) <= delta.
+
+    m(x) is the share of accesses whose stack distance exceeds x (Mattson et al. 1970), distances
+    spread evenly within a slice and misses at the present allocation counted as beyond it.
+
+    Args:
+        hit_rate: (..., NUM_LRU_SLICES) 1/s, accesses by stack distance.
+        fault_rate: (...) 1/s, misses at the present allocation.
+        miss_ratio: delta.
 
     Returns:
-        (H, V, NUM_LRU_SLICES + 1): entry k sums the hits at stack distances beyond k slices of the
-        present allocation; entry 0 is all hits, the last is 0. NaN where no histogram runs.
+        (...) in [0, 1]; 1 where even the whole allocation misses more often than delta.
     """
-    hits = telemetry.lru_hit_rate
-    tail = np.zeros((*hits.shape[:2], NUM_LRU_SLICES + 1))
-    tail[:, :, :-1] = np.cumsum(hits[:, :, ::-1], axis=2)[:, :, ::-1]
-    tail[:, :, -1] = np.where(np.isnan(hits[:, :, 0]), np.nan, 0.0)
-    return tail
+    hits = np.ascontiguousarray(hit_rate)
+    beyond = hits[..., ::-1].cumsum(axis=-1)[..., ::-1] + fault_rate[..., None]  # left of slice k
+    # The slice k in which the misses fall to the allowance is the last that starts above it, and
+    # each slice before it is needed whole.
+    above = beyond - miss_ratio * beyond[..., :1]
+    needed: Floats = np.clip(above / np.maximum(hits, 1e-300), 0.0, 1.0).sum(axis=-1)
+    return needed / NUM_LRU_SLICES
 
 
 def histogram_working_set(telemetry: Telemetry, delta: float = 0.05) -> Floats:
@@ -33,12 +42,8 @@ def histogram_working_set(telemetry: Telemetry, delta: float = 0.05) -> Floats:
     Returns:
         (H, V) bytes; NaN where no histogram runs, 0 where nothing was accessed.
     """
-    hits = telemetry.lru_hit_rate
-    beyond = hits[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]  # misses if cut where slice k starts
-    above = beyond - delta * beyond[:, :, :1]
-    # Slice k is needed whole where even its far end misses too often, in part where its start does.
-    needed = np.minimum(np.maximum(above / np.maximum(hits, 1e-300), 0.0), 1.0).sum(axis=2)
-    return np.asarray(needed / NUM_LRU_SLICES * telemetry.actual_bytes)
+    seen = working_set_frac(telemetry.lru_hit_rate, np.zeros(telemetry.present.shape), delta)
+    return np.asarray(seen * telemetry.actual_bytes)
 
 
 def estimated_working_set(telemetry: Telemetry) -> Floats:

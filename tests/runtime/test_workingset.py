@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gymbal_runtime.telemetry import NUM_LRU_SLICES, Telemetry, empty_telemetry
-from gymbal_runtime.workingset import estimated_working_set, histogram_working_set, hit_tail
+from gymbal_runtime.workingset import estimated_working_set, histogram_working_set
 
 GIB = 2.0**30
 
@@ -21,11 +21,6 @@ def one_vm(hits: list[float] | None = None, **values: float) -> Telemetry:
         filled["lru_hit_rate"] = np.array([[hits]], dtype=np.float64)
     filled.setdefault("actual_bytes", np.array([[8 * GIB]]))
     return replace(record, present=np.ones((1, 1), dtype=np.bool_), **filled)
-
-
-def test_hit_tail__sums_from_the_far_end():
-    tail = hit_tail(one_vm([8, 4, 2, 1, 0, 0, 0, 0]))
-    np.testing.assert_array_equal(tail[0, 0], [15, 7, 3, 1, 0, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from gymbal_runtime.heuristics.periodic import PeriodicHeuristic, check_range
 from gymbal_runtime.heuristics.readings import actual_bytes, bounds, shares
 from gymbal_runtime.heuristics.split import host_sum, project_to_budget, water_fill
 from gymbal_runtime.telemetry import NUM_LRU_SLICES, Bools, Floats, Telemetry
+from gymbal_runtime.workingset import working_set_frac
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,29 +152,6 @@ class Meb(PeriodicHeuristic):
         calm = np.where(small, actual, target)
         fits = host_sum(calm, telemetry.present) <= telemetry.budget_bytes
         return np.where(fits[:, None], calm, target)
-
-
-def working_set_frac(hit_rate: Floats, fault_rate: Floats, miss_ratio: float) -> Floats:
-    """WSS_delta as a fraction of the allocation: the least x with m(x) <= delta.
-
-    m(x) is the share of accesses whose stack distance exceeds x (Mattson et al. 1970), distances
-    spread evenly within a slice and misses at the present allocation counted as beyond it.
-
-    Args:
-        hit_rate: (..., NUM_LRU_SLICES) 1/s, accesses by stack distance.
-        fault_rate: (...) 1/s, misses at the present allocation.
-        miss_ratio: delta.
-
-    Returns:
-        (...) in [0, 1]; 1 where even the whole allocation misses more often than delta.
-    """
-    hits = np.ascontiguousarray(hit_rate)
-    beyond = hits[..., ::-1].cumsum(axis=-1)[..., ::-1] + fault_rate[..., None]  # left of slice k
-    # The slice k in which the misses fall to the allowance is the last that starts above it, and
-    # each slice before it is needed whole.
-    above = beyond - miss_ratio * beyond[..., :1]
-    needed: Floats = np.clip(above / np.maximum(hits, 1e-300), 0.0, 1.0).sum(axis=-1)
-    return needed / NUM_LRU_SLICES
 
 
 def _is_known(telemetry: Telemetry) -> Bools:

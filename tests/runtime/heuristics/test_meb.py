@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gymbal_runtime.heuristics.meb import Meb, working_set_frac
+from gymbal_runtime.heuristics.meb import Meb
+from gymbal_runtime.workingset import working_set_frac
 
 MIB = 2.0**20
 FALLING = [80.0, 70.0, 60.0, 50.0, 40.0, 30.0, 20.0, 10.0]

@@ -25,6 +25,11 @@ from rich.console import Console
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def typed_command() -> str:
+    """The command that runs this campaign, for the tables it makes."""
+    return shlex.join(["python", "benchmarks/quality.py", *sys.argv[1:]])
+
+
 def train_seed(settings: dict[str, Any], seed: int) -> Path:
     """Train one seed in a process of its own, or go on with it; returns its folder."""
     out = Path(settings["out"]) / f"{settings['task']}-seed{seed}"
@@ -69,7 +74,7 @@ def judge(settings: dict[str, Any], folders: list[Path], name: str, trace: str) 
         contest = hold_contest(contest_config, read_tuned(ROOT / settings["tuned_file"]), progress)
     summary = summarise(contest)
     report = Path(settings["out"]) / f"report-{name}"
-    write_report(contest, summary, report, shlex.join(["python", *sys.argv]))
+    write_report(contest, summary, report, typed_command())
     return contest, summary
 
 
@@ -95,7 +100,7 @@ def publish(settings: dict[str, Any], folders: list[Path], results: dict[str, An
     from gymbal_agents.tables import gains_table, standing_table, verdicts
     from gymbal_agents.torch_policy import network_of
 
-    command = shlex.join(["python", *(Path(a).name if a == sys.argv[0] else a for a in sys.argv)])
+    command = typed_command()
     lines = [f"# {settings['task']}: results", "", f"`{command}`", ""]
     for name, (_, summary) in results.items():
         lines += [f"## Held-out scenarios of {name}", "", *verdicts(summary), ""]
@@ -129,6 +134,7 @@ def publish(settings: dict[str, Any], folders: list[Path], results: dict[str, An
 def main(composed: DictConfig) -> None:
     """Train, judge, publish, print one JSON line."""
     settings: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+    os.chdir(ROOT)  # paths in settings and tables are relative to the repository
     settings["out"] = str(Path(settings["out"]).resolve())
     console = Console()
     console.print(f"training {len(settings['seeds'])} seeds, logs under {settings['out']}")
@@ -136,11 +142,10 @@ def main(composed: DictConfig) -> None:
         folders = list(pool.map(lambda seed: train_seed(settings, seed), settings["seeds"]))
     results = {}
     for name, trace in settings["traces"].items():
-        path = trace if trace == "synthetic" else str((ROOT / trace).resolve())
-        if path != "synthetic" and not Path(path).exists():
-            console.print(f"{name}: {path} is absent, left out")
+        if trace != "synthetic" and not Path(trace).exists():
+            console.print(f"{name}: {trace} is absent, left out")
             continue
-        results[name] = judge(settings, folders, name, path)
+        results[name] = judge(settings, folders, name, trace)
     publish(settings, folders, results)
     report = {"benchmark": "quality", "task": settings["task"], "load_average": os.getloadavg()}
     for name, (_, summary) in results.items():

@@ -1,0 +1,45 @@
+"""The policy in ``policies/`` is what the README says it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gymbal_runtime.bundle import Bundle, read_bundle
+from gymbal_runtime.codec import default_codec
+
+POLICIES = Path(__file__).parents[2] / "policies"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Bundle:
+    return read_bundle(POLICIES / "balloon.gymbal")
+
+
+def test_it_corrects_the_heuristic_that_the_environment_corrects(shipped: Bundle) -> None:
+    assert shipped.manifest.fingerprint == default_codec().fingerprint()
+    assert {row["scenarios"] for row in shipped.manifest.evaluation} >= {"synthetic"}
+
+
+@pytest.mark.parametrize("num_vms", [2, 5, 40, 64])
+def test_one_bundle_serves_any_number_of_vms_in_any_order(
+    shipped: Bundle, make_record, num_vms: int
+) -> None:
+    rng = np.random.default_rng(num_vms)
+    record = make_record(rng, 3, num_vms)
+    order = rng.permutation(num_vms)
+    agent = shipped.agent()
+    agent.reset(3, num_vms)
+    told = agent.act(record).balloon_bytes
+    agent.reset(3, num_vms)
+    moved = agent.act(record.take_vms(order)).balloon_bytes
+    budget = record.budget_bytes[:, None]
+    np.testing.assert_allclose(moved / budget, told[:, order] / budget, atol=1e-5)
+    held = np.where(record.present, told, 0.0)
+    assert np.all(held.sum(axis=1) <= record.budget_bytes * (1 + 1e-12))
+
+
+def test_its_model_card_lies_beside_it(shipped: Bundle) -> None:
+    assert (POLICIES / "balloon.md").read_text() == shipped.model_card

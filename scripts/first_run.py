@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -37,6 +38,8 @@ def main(composed: DictConfig) -> None:
     from gymbal_agents.roster import read_tuned
 
     console = Console()
+    if OmegaConf.is_missing(composed, "out"):
+        composed.out = HydraConfig.get().runtime.output_dir
     with plain_errors():
         plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
         extras = {key: plain.pop(key) for key in EXTRAS}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -32,6 +33,8 @@ def main(composed: DictConfig) -> None:
     from gymbal_agents.session import run_training
 
     console = Console()
+    if OmegaConf.is_missing(composed, "out"):
+        composed.out = HydraConfig.get().runtime.output_dir
     with plain_errors():
         plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
         out, resume, reference = (plain.pop(key) for key in ("out", "resume", "reference"))

@@ -101,7 +101,7 @@ def train(
     if resume:
         _same_run(config, folder)
     else:
-        if folder.last_checkpoint() is not None:
+        if folder.config.is_file():
             raise ConfigError(
                 f"{folder.root} holds a run already: give resume=true or another folder"
             )

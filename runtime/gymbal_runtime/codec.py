@@ -105,7 +105,7 @@ class BalloonCodec:
         """
         present = telemetry.present
         working_set = estimated_working_set(telemetry)
-        rows, memory = vm_features(telemetry, base, working_set, history)
+        rows, memory = vm_features(telemetry, _filled(base, telemetry), working_set, history)
         rows *= present[:, :, None]
         host = host_features(telemetry, working_set)
         observation = Observation(
@@ -129,17 +129,23 @@ class BalloonCodec:
         """
         present = telemetry.present
         bounded = np.clip(np.nan_to_num(np.asarray(action, dtype=np.float64)), -1.0, 1.0)
-        base = np.where(np.isnan(base), telemetry.actual_bytes, base)
+        base = _filled(base, telemetry)
         fair = telemetry.budget_bytes / np.maximum(present.sum(axis=1), 1)
-        step = CORRECTION_GAIN * 0.5 * (base + fair[:, None])
+        with np.errstate(over="ignore"):  # absurd sizes end at the ceiling
+            wanted = base + bounded * CORRECTION_GAIN * 0.5 * (base + fair[:, None])
         target = project_to_budget(
-            base + bounded * step,
+            wanted,
             telemetry.memory_min_bytes,
             telemetry.memory_max_bytes,
             telemetry.budget_bytes,
             present,
         )
         return Command(balloon_bytes=np.where(present, target, np.nan))
+
+
+def _filled(base: Floats, telemetry: Telemetry) -> Floats:
+    """A VM that the heuristic leaves alone (NaN) is proposed what it holds."""
+    return np.where(np.isnan(base), telemetry.actual_bytes, base)
 
 
 def default_codec() -> BalloonCodec:

@@ -30,6 +30,15 @@ def typed_command() -> str:
     return shlex.join(["python", "benchmarks/quality.py", *sys.argv[1:]])
 
 
+def present_traces(settings: dict[str, Any]) -> dict[str, str]:
+    """The traces that are on this machine, by name."""
+    return {
+        name: trace
+        for name, trace in settings["traces"].items()
+        if trace == "synthetic" or Path(trace).exists()
+    }
+
+
 def train_seed(settings: dict[str, Any], seed: int) -> Path:
     """Train one seed in a process of its own, or go on with it; returns its folder."""
     out = Path(settings["out"]) / f"{settings['task']}-seed{seed}"
@@ -45,6 +54,7 @@ def train_seed(settings: dict[str, Any], seed: int) -> Path:
         f"out={out}",
         f"resume={str(resume).lower()}",
         "reference=false",
+        f"scenario.trace=[{','.join(present_traces(settings).values())}]",
         *settings["overrides"],
     ]
     out.mkdir(parents=True, exist_ok=True)
@@ -141,10 +151,7 @@ def main(composed: DictConfig) -> None:
     with ThreadPoolExecutor(settings["parallel"]) as pool:
         folders = list(pool.map(lambda seed: train_seed(settings, seed), settings["seeds"]))
     results = {}
-    for name, trace in settings["traces"].items():
-        if trace != "synthetic" and not Path(trace).exists():
-            console.print(f"{name}: {trace} is absent, left out")
-            continue
+    for name, trace in present_traces(settings).items():
         results[name] = judge(settings, folders, name, trace)
     publish(settings, folders, results)
     report = {"benchmark": "quality", "task": settings["task"], "load_average": os.getloadavg()}

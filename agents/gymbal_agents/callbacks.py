@@ -185,7 +185,7 @@ def write_hparams(folder: RunFolder, config: TrainConfig, best: float) -> None:
         "seed": config.seed,
         "total_steps": config.total_steps,
         "heuristic": config.balloon.codec.heuristic,
-        "trace": config.scenario.trace,
+        "trace": " + ".join(config.scenario.traces),
     }
     plain = {
         k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in settings.items()

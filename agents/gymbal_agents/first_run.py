@@ -71,7 +71,7 @@ def run_all(run: FirstRun, console: Console) -> None:
     contest = _judge(run, config, folder)
     summary = _report(contest, run, folder, console)
     console.rule("3 of 4  export")
-    title = f"held-out scenarios of {config.scenario.trace}"
+    title = f"held-out scenarios of {' + '.join(config.scenario.traces)}"
     bundle = export_policy(
         network,
         config,
@@ -123,7 +123,7 @@ def _report(contest: Contest, run: FirstRun, folder: RunFolder, console: Console
 def _control(run: FirstRun, config: TrainConfig, folder: RunFolder) -> str:
     """Let the controller act on a simulated host; says what it did."""
     bundle = read_bundle(folder.bundle)
-    host = open_host("simulated", trace=config.scenario.trace, toy=config.scenario.toy)
+    host = open_host("simulated", trace=config.scenario.traces[0], toy=config.scenario.toy)
     controller = Controller(
         host,
         bundle.agent(checked=True),

@@ -74,7 +74,7 @@ def model_card(
         lines += ["", f"## Evaluation: {title}", ""]
         lines += [
             f"{settings.num_scenarios} scenarios of the {settings.split} split (VMs and time that "
-            f"training never saw), trace {settings.scenario.trace!r}, seed {settings.seed}.",
+            f"training never saw) of {' + '.join(settings.scenario.traces)}, seed {settings.seed}.",
             "",
             *(f"**{sentence}**" for sentence in verdicts(summary)),
             "",
@@ -86,6 +86,5 @@ def model_card(
 
 
 def _trace(config: TrainConfig) -> str:
-    if config.scenario.trace == "synthetic":
-        return "embedded synthetic fleet, fitted to Bitbrains (docs/demand.md)"
-    return f"trace `{config.scenario.trace}`"
+    known = {"synthetic": "the embedded synthetic fleet, fitted to Bitbrains (docs/demand.md)"}
+    return " and ".join(known.get(trace, f"`{trace}`") for trace in config.scenario.traces)

@@ -172,7 +172,7 @@ def _title(contest: Contest) -> str:
 def _setting(contest: Contest) -> str:
     config, evaluation = contest.config, contest.evaluation
     minutes = evaluation.steps * config.balloon.physics.clock.control_interval_s / 60
-    trace = config.scenario.toy or config.scenario.trace
+    trace = config.scenario.toy or " + ".join(config.scenario.traces)
     unseen = "VMs and time that training never saw; " if config.split == "test" else ""
     return (
         f"{len(evaluation.scenarios)} scenarios of {minutes:g} minutes ({evaluation.steps} "

@@ -214,10 +214,11 @@ def write_tuned(path: Path, found: dict[str, Tuning], config: TuneConfig, comman
     Raises:
         OSError: if the file cannot be written.
     """
+    trace = config.scenario.toy or " + ".join(config.scenario.traces)
     lines = [
         "Options of the heuristics, tuned on training scenarios.",
         f"command: {command}",
-        f"trace: {config.scenario.toy or config.scenario.trace}, seed: {config.seed}",
+        f"trace: {trace}, seed: {config.seed}",
         f"budget of each: {config.trials} trials x {config.num_scenarios} scenarios = "
         f"{config.decisions} decisions",
         "mean reward per decision, published -> tuned, on training and on validation scenarios:",

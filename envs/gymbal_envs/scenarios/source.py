@@ -35,16 +35,22 @@ class ScenarioConfig:
     """Where scenarios come from.
 
     Attributes:
-        trace: ``synthetic`` (embedded generator) or the path of a file that the readers take.
+        trace: ``synthetic`` (embedded generator) or the path of a file that the readers take;
+            several of them take turns.
         repair: let the reader repair a damaged trace (it says what it did).
         toy: play this hand-written scenario instead: "" or ``opposite-peaks``.
         fleet: what is drawn from the trace.
     """
 
-    trace: str = "synthetic"
+    trace: str | tuple[str, ...] = "synthetic"
     repair: bool = False
     toy: str = ""
     fleet: FleetConfig = field(default_factory=FleetConfig)
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """The traces, one or several."""
+        return (self.trace,) if isinstance(self.trace, str) else self.trace
 
     @property
     def num_vms(self) -> int:
@@ -76,7 +82,15 @@ def make_source(config: ScenarioConfig, split: SplitName, seed: int) -> Scenario
             raise ScenarioError(f"toy {config.toy!r} unknown; there is 'opposite-peaks'")
         scenario = OppositePeaks()()
         return lambda index: scenario
-    return FleetScenarios(load_trace(config.trace, config.repair), config.fleet, split, seed)
+    if not config.traces:
+        raise ScenarioError("trace names no trace: say synthetic, a path, or a list of them")
+    drawn = [
+        FleetScenarios(load_trace(trace, config.repair), config.fleet, split, seed)
+        for trace in config.traces
+    ]
+    if len(drawn) == 1:
+        return drawn[0]
+    return lambda index: drawn[index % len(drawn)](index // len(drawn))
 
 
 def load_trace(trace: str, repair: bool = False) -> Trace:

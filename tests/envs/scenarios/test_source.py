@@ -50,3 +50,15 @@ def test_a_trace_from_a_file_is_read(tmp_path):
     config = ScenarioConfig(trace=str(path))
     scenario = make_source(replace(config, repair=True), "validation", 0)(0)
     assert "validation" in scenario.name
+
+
+def test_several_traces_take_turns() -> None:
+    alone = make_source(ScenarioConfig(), "train", 3)
+    both = make_source(ScenarioConfig(trace=("synthetic", "synthetic")), "train", 3)
+    for index in range(6):
+        assert both(index).seed == alone(index // 2).seed
+
+
+def test_no_trace_is_an_error() -> None:
+    with pytest.raises(ScenarioError, match="trace"):
+        make_source(ScenarioConfig(trace=()), "train", 3)

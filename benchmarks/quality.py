@@ -54,7 +54,7 @@ def train_seed(settings: dict[str, Any], seed: int) -> Path:
         f"out={out}",
         f"resume={str(resume).lower()}",
         "reference=false",
-        f"scenario.trace=[{','.join(present_traces(settings).values())}]",
+        f"scenario.trace=[{','.join(settings['traces'][name] for name in settings['train_on'])}]",
         *settings["overrides"],
     ]
     out.mkdir(parents=True, exist_ok=True)

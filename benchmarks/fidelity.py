@@ -224,8 +224,6 @@ def order(what: str, gain: dict[str, float]) -> Row:
     esx, meb, oracle = (gain[name] for name in ("esx", "meb", "oracle"))
     ok = 1.0 < esx < meb <= oracle
     note = f"static 1, ESX {esx:.2f}, MEB {meb:.2f}, oracle {oracle:.2f}"
-    if meb > oracle:
-        note += "; this oracle knows the moment, not that both peaks meet for some seconds"
     return Row("B7", what, "static < ESX < MEB ≤ oracle", float(ok), ok, note)
 
 

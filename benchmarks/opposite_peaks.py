@@ -20,7 +20,8 @@ mean-rate gain is the ratio of mean progress when the phases follow the clock in
 Host 4 GiB, no priorities, miss-ratio curve 1 - x^0.4, decisions every 10 s through the guard, half
 of a read-ahead of 8 pages is useful (so a disk fault brings 4 wanted pages), half of the pages are
 dirty. Each heuristic pays for its own monitor: MEB's histogram 2 % of CPU, ESX's sampler 0.0007 %,
-static and the oracle none. The oracle divides optimally for the true demand of the moment.
+static and the oracle none. The oracle tries plans in exact copies of the host and looks three
+minutes ahead; when a program will move on it cannot know, since that depends on what it is given.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gymbal_agents.oracles.lookahead import PresentOracle
+from gymbal_agents.oracles.lookahead import HorizonOracle
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.scenarios.toy import OppositePeaks
 from gymbal_envs.simulator import layout as at
@@ -100,7 +101,7 @@ def start(agent: str) -> tuple[BalloonWorlds, Agent]:
         lambda index: drawn[index], len(drawn), MAX_DECISIONS + 1, 2, drawn[0].num_knots
     )
     worlds.reset()
-    decides = PresentOracle(worlds.engine) if agent == "oracle" else make_heuristic(agent)
+    decides: Agent = HorizonOracle(worlds.engine) if agent == "oracle" else make_heuristic(agent)
     decides.reset(len(drawn), 2)
     return worlds, decides
 

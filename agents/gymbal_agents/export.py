@@ -21,9 +21,9 @@ from gymbal_agents.train import STAGGER, make_worlds
 from gymbal_envs.scenarios.source import make_source
 from gymbal_runtime.bundle import Bundle, write_bundle
 from gymbal_runtime.codec import Observation
-from gymbal_runtime.manifest import GoldenCase, make_manifest
-from gymbal_runtime.telemetry import MEASURED_FIELDS, Telemetry
-from gymbal_runtime.training_range import range_of
+from gymbal_runtime.manifest import GoldenCase, golden_case, make_manifest
+from gymbal_runtime.telemetry import MEASURED_FIELDS
+from gymbal_runtime.training_range import always_measured, range_of
 
 MAX_VMS = 256
 OPSET = 18
@@ -126,7 +126,7 @@ def observed_in_training(
     seen = [worlds.reset(stagger=STAGGER)]
     measured = set(MEASURED_FIELDS)
     for _ in range(decisions):
-        measured &= _never_nan(worlds.telemetry)
+        measured &= set(always_measured(worlds.telemetry))
         action = rng.normal(0.0, 0.3, (hosts, worlds.num_vms))
         seen.append(worlds.step(action).observation)
     return seen, sorted(measured)
@@ -142,14 +142,7 @@ def golden_cases(network: SetNetwork, observations: list[Observation]) -> list[G
             present=observation["present"][:3],
         )  # fmt: skip
         action = np.clip(policy(few), -1.0, 1.0)
-        cases.append(
-            GoldenCase(
-                vms=few["vms"].tolist(),
-                host=few["host"].tolist(),
-                present=few["present"].tolist(),
-                action=action.tolist(),
-            )
-        )
+        cases.append(golden_case(few, action))
     return cases
 
 
@@ -177,11 +170,3 @@ def _stacked(observations: list[Observation]) -> tuple[Any, Any, Any]:
     host = np.concatenate([o["host"] for o in observations])
     present = np.concatenate([o["present"] for o in observations])
     return vms, host, present
-
-
-def _never_nan(telemetry: Telemetry) -> set[str]:
-    return {
-        name
-        for name in MEASURED_FIELDS
-        if not np.isnan(getattr(telemetry, name)[telemetry.present]).any()
-    }

@@ -7,15 +7,63 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+
 NO_CHANGE = np.nan
-"""Balloon target of a VM that is to be left as it is."""
+"""What a command says about a VM that is to be left as it is."""
+FIELDS = (
+    "balloon_bytes",
+    "llc_class",
+    "llc_units",
+    "cpu_weight",
+    "device_mode",
+    "monitor_level",
+)
+"""Every field of a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What H hosts with V VM slots are told to do."""
+    """What H hosts with V VM slots are told to do.
 
-    balloon_bytes: NDArray[np.float64]  # (H, V) memory each guest shall hold; NO_CHANGE = leave
+    A field that is None says nothing about any VM; NaN says nothing about this one.
+
+    Attributes:
+        balloon_bytes: (H, V) memory each guest shall hold.
+        llc_class: (H, V) class of service of each VM, 0, 1, ...; VMs of a class share its part of
+            the last-level cache. Given together with ``llc_units``, for all VMs of a host or none.
+        llc_units: (H, V) ways or page colours of the VM's class, the same for all VMs of a class.
+            Over a host's classes they add up to at most its ``llc_units``; the units of different
+            classes are disjoint. One class with all units is the unpartitioned cache.
+        cpu_weight: (H, V) weight for the CPU scheduler, above 0.
+        device_mode: (H, V) 0 emulated device, 1 passthrough.
+        monitor_level: (H, V) 0 counters only, 1 + active sampler, 2 + histograms.
+    """
+
+    balloon_bytes: Floats
+    llc_class: Floats | None = None
+    llc_units: Floats | None = None
+    cpu_weight: Floats | None = None
+    device_mode: Floats | None = None
+    monitor_level: Floats | None = None
+
+    @property
+    def given(self) -> dict[str, Floats]:
+        """The fields that say something, by name; ``balloon_bytes`` always does."""
+        named = {name: getattr(self, name) for name in FIELDS}
+        return {name: values for name, values in named.items() if values is not None}
+
+    def check(self, present: NDArray[np.bool_]) -> None:
+        """Refuse what does not fit (H, V) slots, of which those marked hold a VM.
+
+        Raises:
+            ValueError: a field is not one finite value (or ``NO_CHANGE``) per slot.
+        """
+        for name, given in self.given.items():
+            values = np.asarray(given, dtype=np.float64)
+            if values.shape != present.shape or np.isinf(values[present]).any():
+                slots = present.shape[1]
+                raise ValueError(f"{name} is not one finite value for each of {slots} slots")
 
     @classmethod
     def no_change(cls, num_hosts: int, num_vms: int) -> Command:

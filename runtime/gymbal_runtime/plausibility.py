@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_runtime.telemetry import CONFIGURED_FIELDS, MEASURED_FIELDS, Telemetry
+from gymbal_runtime.telemetry import (
+    CONFIGURED_FIELDS,
+    CURVE_FIELDS,
+    HOST_ABILITY_FIELDS,
+    MEASURED_FIELDS,
+    Telemetry,
+)
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -20,7 +26,7 @@ Floats = NDArray[np.float64]
 LARGEST = 2.0**60
 """No host has an exbibyte: a larger value is in a wrong unit, and its sums could overflow."""
 
-_PLAIN_MEASURED = tuple(name for name in MEASURED_FIELDS if name != "lru_hit_rate")
+_PLAIN_MEASURED = tuple(name for name in MEASURED_FIELDS if name not in CURVE_FIELDS)
 
 
 def plausible_hosts(telemetry: Telemetry) -> Bools:
@@ -39,7 +45,8 @@ def plausible_hosts(telemetry: Telemetry) -> Bools:
     wrong = ~configured_vms(telemetry)
     measured = np.stack([getattr(telemetry, name) for name in _PLAIN_MEASURED])
     wrong |= _impossible(measured).any(axis=0)
-    wrong |= _impossible(telemetry.lru_hit_rate).any(axis=2)
+    for name in CURVE_FIELDS:
+        wrong |= _impossible(getattr(telemetry, name)).any(axis=2)
     return host & ~(wrong & telemetry.present).any(axis=1)
 
 
@@ -64,7 +71,7 @@ def without_impossible(telemetry: Telemetry) -> tuple[Telemetry, list[str]]:
     """
     repaired: dict[str, Any] = {}
     found: list[str] = []
-    for name in ("swap_latency_s", *MEASURED_FIELDS):
+    for name in ("swap_latency_s", *HOST_ABILITY_FIELDS, *MEASURED_FIELDS):
         values = getattr(telemetry, name)
         impossible = _impossible(values)
         if not impossible.any():

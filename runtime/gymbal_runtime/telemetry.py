@@ -19,6 +19,8 @@ Bools = NDArray[np.bool_]
 
 NUM_LRU_SLICES = 8
 """The LRU histogram divides a VM's present allocation into this many equal slices."""
+NUM_LLC_POINTS = 12
+"""A last-level-cache miss curve gives misses at this many equal steps, up to the whole cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,37 @@ class Telemetry:
     )
     # of the allocation; NaN where no histogram monitor runs
 
+    # What follows is NaN on a host that does not measure or control it.
+    host_cores: Floats  # (H,) cores of the host
+    llc_bytes: Floats  # (H,) size of the last-level cache that can be divided
+    llc_units: Floats  # (H,) ways, or page colours, that it is divided in
+    llc_classes: Floats  # (H,) classes of service: groups of VMs that may have a part of their own
+    llc_min_units: Floats  # (H,) fewest units of a class that has any
+    llc_recolours: Floats  # (H,) 1 where units are page colours (a change moves pages), 0: ways
+    bandwidth_limit_bytes_s: Floats  # (H,) memory bandwidth of the socket
+    passthrough_slots: Floats  # (H,) devices that can be handed through to VMs
+
+    cpu_weight: Floats  # (H, V) weight that the CPU scheduler uses now (``shares`` is the owner's)
+    wakeup_delay_s: Floats  # (H, V) mean wait of a VM that wakes up for a core
+    llc_class: Floats  # (H, V) class of service, 0, 1, ...; VMs of a class share its units
+    llc_units_held: Floats  # (H, V) units of the VM's class
+    llc_occupancy_bytes: Floats  # (H, V) part of the cache that holds the VM's lines
+    llc_reference_rate: Floats  # (H, V) 1/s, accesses to the last-level cache
+    llc_miss_rate: Floats  # (H, V) 1/s
+    instruction_rate: Floats  # (H, V) instructions retired per second
+    cycle_rate: Floats  # (H, V) unhalted cycles per second
+    stall_frac: Floats  # (H, V) fraction of those cycles that waited for memory behind the LLC
+    memory_bandwidth_bytes_s: Floats  # (H, V) traffic between cache and memory
+    walk_frac: Floats  # (H, V) fraction of the cycles spent in page-table walks (TLB misses)
+    io_rate_bytes_s: Floats  # (H, V) what the VM's device moves
+    io_wait_frac: Floats  # (H, V) fraction of the wanted I/O that was not served
+    device_mode: Floats  # (H, V) 0 emulated device, 1 passthrough
+    monitor_level: Floats  # (H, V) 0 counters, 1 + active sampler, 2 + histograms
+    hint_llc_slowdown: Floats  # (H, V) from a static profile: time with 1/12 of the LLC / with all
+    hint_footprint_bytes: Floats  # (H, V) from a static profile: all the memory that it touches
+    llc_miss_curve: Floats  # (H, V, NUM_LLC_POINTS) misses/s had the VM (k + 1) / 12 of the LLC;
+    # NaN where no histogram monitor runs
+
     @property
     def num_hosts(self) -> int:
         """Number of hosts in the record, H."""
@@ -74,7 +107,18 @@ class Telemetry:
         return replace(self, **per_vm)
 
 
-PER_HOST_FIELDS = ("time_s", "age_s", "budget_bytes", "swap_latency_s")
+HOST_ABILITY_FIELDS = (
+    "host_cores",
+    "llc_bytes",
+    "llc_units",
+    "llc_classes",
+    "llc_min_units",
+    "llc_recolours",
+    "bandwidth_limit_bytes_s",
+    "passthrough_slots",
+)
+"""Per-host values that say what beyond memory the host can divide; NaN where it cannot."""
+PER_HOST_FIELDS = ("time_s", "age_s", "budget_bytes", "swap_latency_s", *HOST_ABILITY_FIELDS)
 CONFIGURED_FIELDS = ("shares", "memory_max_bytes", "memory_min_bytes", "actual_bytes")
 """Per-VM values without which no decision is possible; the rest may be missing (NaN)."""
 MEASURED_FIELDS = (
@@ -87,8 +131,29 @@ MEASURED_FIELDS = (
     "steal_frac",
     "psi_some_frac",
     "active_bytes",
+    "cpu_weight",
+    "wakeup_delay_s",
+    "llc_class",
+    "llc_units_held",
+    "llc_occupancy_bytes",
+    "llc_reference_rate",
+    "llc_miss_rate",
+    "instruction_rate",
+    "cycle_rate",
+    "stall_frac",
+    "memory_bandwidth_bytes_s",
+    "walk_frac",
+    "io_rate_bytes_s",
+    "io_wait_frac",
+    "device_mode",
+    "monitor_level",
+    "hint_llc_slowdown",
+    "hint_footprint_bytes",
     "lru_hit_rate",
+    "llc_miss_curve",
 )
+CURVE_FIELDS = {"lru_hit_rate": NUM_LRU_SLICES, "llc_miss_curve": NUM_LLC_POINTS}
+"""Measured fields with a third axis, and its length."""
 
 
 def _is_per_vm(name: str) -> bool:
@@ -99,7 +164,11 @@ def empty_telemetry(num_hosts: int, num_vms: int) -> Telemetry:
     """A record with no VM present and every measured value NaN: a frame to fill in."""
     host = (num_hosts,)
     rows = (num_hosts, num_vms)
-    unknown = {name: np.full(rows, np.nan) for name in MEASURED_FIELDS if name != "lru_hit_rate"}
+    unknown = {
+        name: np.full((*rows, CURVE_FIELDS[name]) if name in CURVE_FIELDS else rows, np.nan)
+        for name in MEASURED_FIELDS
+    }
+    unknown |= {name: np.full(host, np.nan) for name in HOST_ABILITY_FIELDS}
     return Telemetry(
         time_s=np.zeros(host),
         age_s=np.zeros(host),
@@ -110,7 +179,6 @@ def empty_telemetry(num_hosts: int, num_vms: int) -> Telemetry:
         memory_max_bytes=np.zeros(rows),
         memory_min_bytes=np.zeros(rows),
         actual_bytes=np.zeros(rows),
-        lru_hit_rate=np.full((*rows, NUM_LRU_SLICES), np.nan),
         **unknown,
     )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gymbal_envs.demand.profiles import Profile, load_profiles, parametric_family
 from gymbal_envs.demand.trace import Trace
+from gymbal_envs.scenarios.machine import MachineDraw
 from gymbal_envs.scenarios.scenario import Scenario, ScenarioError
 from gymbal_envs.scenarios.split import SplitName, split_trace
 from gymbal_envs.simulator.excursions import fill_window
@@ -88,12 +89,19 @@ class FleetScenarios:
         config: what to draw from.
         split: which VMs and which part of the time may be used.
         seed: of the draw.
+        machine: draws cache and devices, too, and makes the VMs' CPU demand its own.
     """
 
     def __init__(
-        self, trace: Trace, config: FleetConfig, split: SplitName = "train", seed: int = 0
+        self,
+        trace: Trace,
+        config: FleetConfig,
+        split: SplitName = "train",
+        seed: int = 0,
+        machine: MachineDraw | None = None,
     ) -> None:
         self.config, self.trace, self.split, self.seed = config, trace, split, seed
+        self.machine = machine
         self._window = int(np.ceil(config.episode_s / trace.step_s)) + 1
         part = split_trace(trace, split, self._window)
         big = trace.memory_bytes[part.vms] >= config.smallest_vm_mib * MIB
@@ -132,10 +140,19 @@ class FleetScenarios:
         load = rng.uniform(*cfg.load)
         capacity = working_set.sum(axis=1).max() / load + kernel.sum()
         capacity = max(capacity, 1.05 * memory_min.sum())
-        vcpus = self.trace.cores[rows]
-        wanted = self.trace.cpu_frac[rows, window].T * vcpus
+        # A stream of its own, so that memory is drawn the same with and without the rest.
+        rest_key = np.array([key[0], ~index & _ALL_BITS], dtype=np.uint64)
+        rest = np.random.Generator(np.random.Philox(key=rest_key))
+        cpu = self.trace.cpu_frac[rows, window].T
+        if self.machine is None:
+            vcpus = self.trace.cores[rows]
+            cores = self._interpolated(cpu * vcpus)
+        else:
+            vcpus = self.machine.vcpus(rest, n)
+            cores = self.machine.cores(rest, self._interpolated(cpu).astype(np.float64), vcpus)
         return self._scenario(
             rng,
+            rest,
             index,
             n,
             capacity_bytes=float(capacity),
@@ -154,7 +171,7 @@ class FleetScenarios:
             curve=np.stack([p.curve for p in chosen]),
             working_set_bytes=working_set,
             footprint_bytes=footprint.astype(np.float32),
-            cores=self._interpolated(wanted),
+            cores=cores,
             initial_bytes=_fair_start(capacity, memory_min, provisioned),
         )
 
@@ -172,29 +189,42 @@ class FleetScenarios:
         )  # fmt: skip
         return filled
 
-    def _interpolated(self, samples: Floats) -> NDArray[np.float32]:
+    def _interpolated(self, samples: NDArray[np.floating]) -> NDArray[np.float32]:
         """(S, n) at trace samples to (K, n) at knots, linear."""
         position = np.arange(self.num_knots) * self.config.knot_s / self.trace.step_s
         below = np.minimum(position.astype(np.int64), samples.shape[0] - 2)
         blend = (position - below)[:, None]
-        values: Floats = samples[below] * (1 - blend) + samples[below + 1] * blend
-        return values.astype(np.float32)
+        values = samples[below] * (1 - blend) + samples[below + 1] * blend
+        return np.asarray(values, dtype=np.float32)
 
-    def _scenario(self, rng: np.random.Generator, index: int, n: int, **columns: Any) -> Scenario:
+    def _scenario(
+        self,
+        rng: np.random.Generator,
+        rest: np.random.Generator,
+        index: int,
+        n: int,
+        **columns: Any,
+    ) -> Scenario:
         """Spread n VMs over the slots, in random places, so that no slot is special."""
         slots = np.sort(rng.permutation(self.config.max_vms)[:n])
         present = np.zeros(self.config.max_vms, dtype=np.bool_)
         present[slots] = True
         padded = {name: _spread(value, slots, present) for name, value in columns.items()}
+        resources = None
+        if self.machine is not None:
+            footprint = columns["footprint_bytes"].max(axis=0).astype(np.float64)
+            resources = self.machine(rest, slots, columns["vcpus"], footprint)
         return Scenario(
             name=f"{self.trace.name}/{self.split}/{self.seed}/{index}",
             present=present,
             seed=int(rng.integers(0, 2**63)),
             knot_s=self.config.knot_s,
+            resources=resources,
             **padded,
         )
 
 
+_ALL_BITS = 2**64 - 1
 _SPLIT_KEY = {"train": 0, "validation": 1, "test": 2}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.demand.profiles import NUM_CURVE_SEGMENTS
+from gymbal_envs.scenarios.resources import Resources
 from gymbal_envs.simulator.params import Tier
 
 Floats = NDArray[np.float64]
@@ -48,6 +49,7 @@ class Scenario:
     initial_bytes: Floats  # (V,) how memory is divided at the start
     seed: int  # of the sensors' noise
     knot_s: float = 10.0  # seconds between demand knots
+    resources: Resources | None = None  # what else is divided; None: memory and CPU time only
 
     def __post_init__(self) -> None:
         """Check shapes and feasibility."""
@@ -79,6 +81,14 @@ class Scenario:
                 f"{self.name}: the VMs' minimum memory ({self.memory_min_bytes[here].sum():.3g} "
                 f"bytes) exceeds the host's {self.capacity_bytes:.3g}: remove VMs or lower it"
             )
+        if self.resources is not None and self.resources.phase.shape != (knots, v):
+            raise ScenarioError(
+                f"{self.name}: resources are of {self.resources.phase.shape} knots x VMs, the "
+                f"scenario of {(knots, v)}"
+            )
+        divided = self.resources is not None and self.resources.llc_bytes > 0
+        if divided and np.any(self.resources.cpi_base[here] <= 0):  # type: ignore[union-attr]
+            raise ScenarioError(f"{self.name}: cpi_base must be above 0 for every VM")
         if self.initial_bytes[here].sum() > self.capacity_bytes * (1 + 1e-9):
             raise ScenarioError(f"{self.name}: initial_bytes exceed capacity_bytes")
 

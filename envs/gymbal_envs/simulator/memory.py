@@ -20,11 +20,15 @@ from gymbal_envs.simulator.layout import (
     C_PAGE,
     C_RESTART,
     C_TICK,
+    CACHE_SPEED,
     CAPACITY,
     COLD,
+    DEVICE_BANDWIDTH,
+    DEVICE_MODE,
     DIRTY_FRAC,
     FOOTPRINT,
     HOT,
+    IO_WANTED,
     KERNEL,
     KILLED,
     MEMORY_MAX,
@@ -49,6 +53,7 @@ from gymbal_envs.simulator.layout import (
     VCPUS,
     WANT_CORES,
     WANT_FOOTPRINT,
+    WANT_IO,
     WANT_WORKING_SET,
     WANTED_CORES,
     WORKING_SET,
@@ -109,6 +114,10 @@ def follow_demand(
         cores = now[WANT_CORES, v] * (1.0 - blend) + then[WANT_CORES, v] * blend
         vm[WANTED_CORES, v] = max(min(cores, world_vm[VCPUS, v]), MIN_CORES)
         _resize(world_vm, world_host, vm, v, working_set, max(footprint, working_set))
+    if world_host[DEVICE_BANDWIDTH] > 0.0:
+        for v in range(vm.shape[1]):
+            before, after = demand[knot, WANT_IO, v], demand[knot + 1, WANT_IO, v]
+            vm[IO_WANTED, v] = world_vm[PRESENT, v] * (before * (1.0 - blend) + after * blend)
 
 
 @kernel
@@ -184,7 +193,7 @@ def miss_rates(world_vm: Floats, curve: Floats, vm: Floats) -> None:
             vm[MISS_RATE, v] = 0.0
         else:
             ratio = miss_ratio(curve, v, vm[HOT, v] / vm[WORKING_SET, v])
-            vm[MISS_RATE, v] = world_vm[TOUCH_RATE, v] * ratio
+            vm[MISS_RATE, v] = world_vm[TOUCH_RATE, v] * ratio * vm[CACHE_SPEED, v]
 
 
 @kernel
@@ -211,6 +220,8 @@ def move_pages(
             continue
         room = free_bytes(world_vm, world_host, vm, v)
         gap = max(vm[ACTUAL, v] - max(vm[TARGET, v], world_vm[KERNEL, v]), 0.0)
+        if vm[DEVICE_MODE, v] > 0.0:  # a device that writes to guest memory pins it
+            gap = 0.0
         reach = constants[C_INFLATE] * tick
         taken = min(min(gap, room), reach)
         vm[ACTUAL, v] -= taken
@@ -292,6 +303,8 @@ def grant_memory(
         if world_vm[PRESENT, v] == 0.0:
             continue
         held += vm[ACTUAL, v]
+        if vm[DEVICE_MODE, v] > 0.0:
+            continue
         goal = min(vm[TARGET, v], world_vm[MEMORY_MAX, v])
         wants[0, v] = min(max(goal - vm[ACTUAL, v], 0.0), reach)
         asked += wants[0, v]

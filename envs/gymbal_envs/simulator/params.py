@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +127,15 @@ class SensorParams:
         monitor_cost: CPU an LRU histogram costs with hot set and intermittent tracking, 2 %
             (models.md 2.4).
         sampler_cost: CPU of the active sampler: 100 traps of about 2 us per 30 s.
+        trap_s: time of one trapped access of the histogram monitor, 1-2 us (models.md 2.2). Above
+            0 the monitor costs what it traps: accesses outside an untraced hot set, which grows
+            while the cost is above ``trace_limit``. 0: it costs ``monitor_cost``.
+        trace_limit: fraction of a VM's CPU that tracing may take; with an adaptive hot set and
+            logarithmic stack distances the published mean is 16 % (models.md 2.4).
+        walk_per_doubling: part of all cycles that page-table walks take more for each doubling of
+            the working set beyond the TLB's reach, at 20,000 touches/s (assumption).
+        counter_noise: relative standard deviation of the page-walk counter (assumption).
+        llc_noise: relative standard deviation of a point of the LLC miss curve (assumption).
     """
 
     sample_s: float = 5.0
@@ -138,6 +147,11 @@ class SensorParams:
     lru_noise: float = 0.05
     monitor_cost: float = 0.02
     sampler_cost: float = 7e-6
+    trap_s: float = 0.0
+    trace_limit: float = 0.16
+    walk_per_doubling: float = 0.01
+    counter_noise: float = 0.02
+    llc_noise: float = 0.05
 
     def __post_init__(self) -> None:
         """One sample is under way at a time."""
@@ -148,12 +162,68 @@ class SensorParams:
 
 
 @dataclass(frozen=True)
+class CacheParams:
+    """Last-level cache and memory bandwidth.
+
+    Attributes:
+        queue: kappa of the memory latency under load, ``1 + kappa rho / (1 - rho)``
+            (models.md 1.5 gives 0.3-0.5 as a shape to calibrate).
+        write_back: bytes written back per byte missed (models.md 1.5).
+        page_move_s: copy a page to another colour, remap it, shoot down its TLB entries: 3-10 us
+            (models.md 8.1). The lines it loses have to be fetched again on top.
+        move_duty: largest part of a VM's time that recolouring takes (assumption).
+    """
+
+    queue: float = 0.4
+    write_back: float = 0.3
+    page_move_s: float = 5e-6
+    move_duty: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Name the field that makes no sense."""
+        if not 0 < self.move_duty <= 1:
+            raise ValueError(f"move_duty ({self.move_duty}) must lie in (0, 1]")
+        for name in ("queue", "page_move_s"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be above 0")
+        if not 0 <= self.write_back < np.inf:
+            raise ValueError(f"write_back ({self.write_back}) must not be negative")
+
+
+@dataclass(frozen=True)
+class DeviceParams:
+    """Emulated and passthrough I/O. All values are assumptions of today's order of magnitude.
+
+    Attributes:
+        emulated_core_s_per_byte: host CPU that emulation (virtio with host threads) takes: about
+            one core for 10 Gb/s.
+        passthrough_core_s_per_byte: the same for interrupts of a device handed through.
+        emulated_bytes_s: the most that one emulated device moves.
+        switch_s: without a device when its mode changes (hot unplug and plug).
+    """
+
+    emulated_core_s_per_byte: float = 0.8e-9
+    passthrough_core_s_per_byte: float = 0.1e-9
+    emulated_bytes_s: float = 0.6e9
+    switch_s: float = 1.5
+
+    def __post_init__(self) -> None:
+        """Name the field that makes no sense."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not 0 <= value < np.inf:
+                raise ValueError(f"{field.name} ({value}) must be finite and not negative")
+
+
+@dataclass(frozen=True)
 class PhysicsParams:
     """All constants of the engine."""
 
     clock: Clock = Clock()
     memory: MemoryParams = MemoryParams()
     sensors: SensorParams = SensorParams()
+    cache: CacheParams = CacheParams()
+    devices: DeviceParams = DeviceParams()
     knot_s: float = 10.0  # s between demand knots; linear in between
 
     def constants(self) -> NDArray[np.float64]:
@@ -175,4 +245,17 @@ class PhysicsParams:
         c[layout.C_LRU_NOISE] = self.sensors.lru_noise
         c[layout.C_MONITOR_COST] = self.sensors.monitor_cost
         c[layout.C_SAMPLER_COST] = self.sensors.sampler_cost
+        c[layout.C_TRAP] = self.sensors.trap_s
+        c[layout.C_TRACE_LIMIT] = self.sensors.trace_limit
+        c[layout.C_WALK] = self.sensors.walk_per_doubling
+        c[layout.C_COUNTER_NOISE] = self.sensors.counter_noise
+        c[layout.C_LLC_NOISE] = self.sensors.llc_noise
+        c[layout.C_QUEUE] = self.cache.queue
+        c[layout.C_WRITE_BACK] = self.cache.write_back
+        c[layout.C_PAGE_MOVE] = self.cache.page_move_s
+        c[layout.C_MOVE_DUTY] = self.cache.move_duty
+        c[layout.C_EMULATED_TAX] = self.devices.emulated_core_s_per_byte
+        c[layout.C_PASSTHROUGH_TAX] = self.devices.passthrough_core_s_per_byte
+        c[layout.C_EMULATED_LIMIT] = self.devices.emulated_bytes_s
+        c[layout.C_SWITCH] = self.devices.switch_s
         return c

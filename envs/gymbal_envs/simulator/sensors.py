@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from gymbal_envs.simulator.compile import Floats, Streams, kernel
+from gymbal_envs.simulator.counters import sample_counters
 from gymbal_envs.simulator.layout import (
     ACTUAL,
     C_ACTIVE_PAGES,
@@ -18,20 +19,26 @@ from gymbal_envs.simulator.layout import (
     C_DELAY,
     C_FAST_GAIN,
     C_LRU_NOISE,
-    C_MONITOR_COST,
     C_SAMPLE,
-    C_SAMPLER_COST,
     C_SLOW_GAIN,
     C_TICK,
+    CACHE_SPEED,
     COLD,
     DIRTY_FRAC,
     FAST_ACTIVE,
     GRANTED_CORES,
     HOT,
+    HOT_SET,
+    IO_SPEED,
     KERNEL,
+    LEVEL,
     LOST,
+    LOST_CACHE,
+    LOST_IO,
     LOST_MEMORY,
-    MONITOR,
+    LOST_MONITOR,
+    MONITOR_COST,
+    NUM_MEMORY_SENSED,
     NUM_SENSED,
     NUM_SLICES,
     PENDING_AT,
@@ -65,10 +72,13 @@ from gymbal_envs.simulator.layout import (
     TOUCH_RATE,
     VISIBLE_WAIT,
     WAIT,
+    WAKE_SPEED,
     WANTED_CORES,
+    WHOLE,
     WORKING_SET,
 )
 from gymbal_envs.simulator.memory import free_bytes, miss_ratio, swapped_bytes
+from gymbal_envs.simulator.monitors import adapt_hot_set
 from gymbal_envs.simulator.rng import normal
 
 
@@ -80,13 +90,15 @@ def account(world_vm: Floats, constants: Floats, vm: Floats, outcome: Floats) ->
         if world_vm[PRESENT, v] == 0.0:
             continue
         speed = 0.0 if vm[STALL_S, v] > 0.0 else vm[SPEED, v]
-        monitor = world_vm[MONITOR, v]
-        cost = constants[C_MONITOR_COST] if monitor > 1.0 else 0.0
-        cost += constants[C_SAMPLER_COST] if monitor > 0.0 else 0.0
+        cost = vm[MONITOR_COST, v]
         wanted, granted = vm[WANTED_CORES, v], vm[GRANTED_CORES, v]
         served = granted / wanted
-        outcome[LOST, v] += (1.0 - served * speed * (1.0 - cost)) * tick
+        beside = vm[CACHE_SPEED, v] * vm[IO_SPEED, v] * vm[WAKE_SPEED, v]  # each 1 where it is off
+        outcome[LOST, v] += (1.0 - served * speed * beside * (1.0 - cost)) * tick
         outcome[LOST_MEMORY, v] += (1.0 - speed) * tick
+        outcome[LOST_CACHE, v] += (1.0 - vm[CACHE_SPEED, v]) * tick
+        outcome[LOST_IO, v] += (1.0 - vm[IO_SPEED, v]) * tick
+        outcome[LOST_MONITOR, v] += cost * tick
         vm[SUM_CPU, v] += granted * speed * tick
         vm[SUM_WANTED, v] += wanted * tick
         vm[SUM_STOLEN, v] += (wanted - granted) * tick
@@ -98,6 +110,7 @@ def sense(
     world_vm: Floats,
     world_host: Floats,
     curve: Floats,
+    active: Floats,
     constants: Floats,
     vm: Floats,
     host: Floats,
@@ -114,18 +127,19 @@ def sense(
         host[SINCE_ACTIVE] = 0.0
         _sample_active(world_vm, constants, vm, streams, w)
     if host[PENDING_AT] >= 0.0 and now - host[PENDING_AT] >= constants[C_DELAY]:
-        publish(host, pending, visible)
+        publish(world_host, host, pending, visible)
     if host[SINCE_SAMPLE] >= constants[C_SAMPLE]:
-        sample(world_vm, world_host, curve, constants, vm, host, pending, streams, w)
+        sample(world_vm, world_host, curve, active, constants, vm, host, pending, streams, w)
         host[PENDING_AT] = now
         if constants[C_DELAY] <= 0.0:
-            publish(host, pending, visible)
+            publish(world_host, host, pending, visible)
 
 
 @kernel
-def publish(host: Floats, pending: Floats, visible: Floats) -> None:
+def publish(world_host: Floats, host: Floats, pending: Floats, visible: Floats) -> None:
     """Make the sample under way the visible one."""
-    for q in range(NUM_SENSED):
+    rows = NUM_SENSED if world_host[WHOLE] > 0.0 else NUM_MEMORY_SENSED
+    for q in range(rows):
         for v in range(visible.shape[1]):
             visible[q, v] = pending[q, v]
     host[SAMPLED_AT] = host[PENDING_AT]
@@ -138,7 +152,7 @@ def _sample_active(
     world_vm: Floats, constants: Floats, vm: Floats, streams: Streams, w: int
 ) -> None:
     for v in range(vm.shape[1]):
-        if world_vm[PRESENT, v] == 0.0 or world_vm[MONITOR, v] < 1.0:
+        if world_vm[PRESENT, v] == 0.0 or vm[LEVEL, v] < 1.0:
             continue
         touched = min(vm[HOT, v] / vm[ACTUAL, v], 1.0)
         error = math.sqrt(touched * (1.0 - touched) / constants[C_ACTIVE_PAGES])
@@ -154,6 +168,7 @@ def sample(
     world_vm: Floats,
     world_host: Floats,
     curve: Floats,
+    active: Floats,
     constants: Floats,
     vm: Floats,
     host: Floats,
@@ -180,15 +195,18 @@ def sample(
         pending[SENSED_CPU, v] = vm[SUM_CPU, v] / period
         pending[SENSED_STEAL, v] = vm[SUM_STOLEN, v] / max(vm[SUM_WANTED, v], 1e-9)
         pending[SENSED_PSI, v] = min(vm[SUM_STALLED, v] / period, 1.0)
-        if world_vm[MONITOR, v] >= 1.0:
-            active = max(vm[SLOW_ACTIVE, v], vm[FAST_ACTIVE, v])
-            pending[SENSED_ACTIVE, v] = active * vm[ACTUAL, v]
-        if world_vm[MONITOR, v] >= 2.0:
-            _histogram(world_vm, curve, constants, vm, pending, streams, w, v)
+        pending[SENSED_ACTIVE, v] = math.nan
+        if vm[LEVEL, v] >= 1.0:
+            touched = max(vm[SLOW_ACTIVE, v], vm[FAST_ACTIVE, v])
+            pending[SENSED_ACTIVE, v] = touched * vm[ACTUAL, v]
+        _histogram(world_vm, curve, constants, vm, pending, streams, w, v)
         for q in range(SUM_IN, SUM_STALLED + 1):
             vm[q, v] = 0.0
     if faults > 0.0:
         host[PENDING_WAIT] = host[WAIT]
+    if world_host[WHOLE] > 0.0:
+        sample_counters(world_vm, world_host, active, constants, vm, pending, streams, w, period)
+    adapt_hot_set(world_vm, curve, constants, vm)
 
 
 @kernel
@@ -204,15 +222,21 @@ def _histogram(
 ) -> None:
     """Hits/s by stack distance. The guest kernel's pages are nearest, then the hot ones.
 
-    Slice k ends at (k + 1) / NUM_SLICES of the allocation; kernel hits are not counted.
+    Slice k ends at (k + 1) / NUM_SLICES of the allocation; kernel hits are not counted, and those
+    in an untraced hot set are not seen. NaN where the monitor is off.
     """
+    if vm[LEVEL, v] < 2.0:
+        for k in range(NUM_SLICES):
+            pending[SENSED_LRU + k, v] = math.nan
+        return
     speed = 0.0 if vm[STALL_S, v] > 0.0 else vm[SPEED, v]
+    speed *= vm[CACHE_SPEED, v]
     rate = world_vm[TOUCH_RATE, v] * speed * vm[GRANTED_CORES, v] / vm[WANTED_CORES, v]
     working_set = max(vm[WORKING_SET, v], 1.0)
-    before = miss_ratio(curve, v, 0.0)
+    before = miss_ratio(curve, v, vm[HOT_SET, v])
     for k in range(NUM_SLICES):
         reach = vm[ACTUAL, v] * (k + 1) / NUM_SLICES - world_vm[KERNEL, v]
-        reach = min(max(reach, 0.0), vm[HOT, v])
+        reach = max(min(max(reach, 0.0), vm[HOT, v]), vm[HOT_SET, v] * working_set)
         after = miss_ratio(curve, v, reach / working_set)
         hits = rate * (before - after)
         if hits > 0.0:  # most slices of a large allocation are empty, and noise is dear

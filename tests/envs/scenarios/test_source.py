@@ -34,7 +34,7 @@ def test_a_toy_has_no_chance_in_it():
 
 
 def test_what_does_not_exist_is_named(tmp_path):
-    with pytest.raises(ScenarioError, match="toy 'tetris' unknown; there is 'opposite-peaks'"):
+    with pytest.raises(ScenarioError, match="toy 'tetris' unknown; there are opposite-peaks"):
         make_source(ScenarioConfig(toy="tetris"), "train", 0)
     nowhere = ScenarioConfig(trace=str(tmp_path / "nowhere.parquet"))
     with pytest.raises((TraceError, OSError), match="nowhere"):

@@ -9,6 +9,7 @@ from gymbal_envs.demand.profiles import parametric_family
 from gymbal_envs.scenarios.toy import OppositePeaks
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.params import GIB, TIERS
+from gymbal_runtime.command import Command
 
 SHORT = replace(OppositePeaks(), phase_s=600.0, num_phases=2)
 
@@ -20,7 +21,8 @@ def progress_lost(engine_of, toy, first_gets, ticks_per_decision=10):
     lost, now = 0.0, 0.0
     for _ in range(int((scenario.num_knots - 1) * toy.knot_s / ticks_per_decision)):
         first = first_gets(now)
-        engine.step(np.array([[first, scenario.capacity_bytes - first]]), ticks_per_decision)
+        split = np.array([[first, scenario.capacity_bytes - first]])
+        engine.step(Command(split), ticks_per_decision)
         lost += engine.outcome[0, at.LOST].sum()
         now += ticks_per_decision
     return lost / (2 * now)
@@ -43,7 +45,7 @@ def test_the_docstring_counts_right():
 
 def test_a_static_half_each_costs_the_busy_vm_what_the_docstring_says(engine_of):
     engine = engine_of([OppositePeaks()()])
-    engine.step(np.full((1, 2), 2 * GIB), 600)
+    engine.step(Command(np.full((1, 2), 2 * GIB)), 600)
     speed = engine.vm[0, at.SPEED]
     assert speed[1] == 1.0
     assert 0.5 < speed[0] < 0.63  # less than 0.63, as the device queues

@@ -5,6 +5,7 @@ import pytest
 
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.params import GIB, MIB, TIERS, MemoryParams, PhysicsParams
+from gymbal_runtime.command import Command
 
 LEAVE = np.nan
 PLAIN_LRU = PhysicsParams(memory=MemoryParams(lru_error=0.0))
@@ -15,7 +16,7 @@ def state(engine, quantity, vm=0):
 
 
 def tell(engine, *targets, ticks=1):
-    engine.step(np.array([targets], dtype=np.float64), ticks)
+    engine.step(Command(np.array([targets], dtype=np.float64)), ticks)
 
 
 def test_free_pages_leave_at_the_balloons_own_speed(plain_scenario, engine_of):

@@ -24,7 +24,7 @@ from gymbal_runtime.bundle_file import (
     pack,
     unpack,
 )
-from gymbal_runtime.codec import BalloonCodec
+from gymbal_runtime.codec import Codec
 from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.heuristics import make_heuristic
 from gymbal_runtime.manifest import GoldenCase, Manifest, content_hash
@@ -50,7 +50,7 @@ class Bundle:
     """
 
     manifest: Manifest
-    codec: BalloonCodec
+    codec: Codec
     policy: OnnxPolicy
     golden: tuple[GoldenCase, ...]
     model_card: str
@@ -147,7 +147,7 @@ def _parse(raw: bytes, path: PathLike) -> Bundle:
     codec = _checked_codec(manifest, path)
     golden = _decoded(members["golden.json"], list[GoldenCase], "golden.json", path)
     try:
-        policy = OnnxPolicy(members["policy.onnx"], manifest.max_vms)
+        policy = OnnxPolicy(members["policy.onnx"], codec, manifest.max_vms)
         _check_golden(policy, golden)
     except (RuntimeError, ValueError) as error:
         raise BundleError(path, f"policy.onnx: {error}", "export the policy again") from error
@@ -161,23 +161,33 @@ def _parse(raw: bytes, path: PathLike) -> Bundle:
     )
 
 
-def _checked_codec(manifest: Manifest, path: PathLike) -> BalloonCodec:
+def _checked_codec(manifest: Manifest, path: PathLike) -> Codec:
     """The codec that this runtime makes of the manifest, if it is the one of training."""
     if manifest.format_version != FORMAT_VERSION:
         what = f"manifest.json: format version {manifest.format_version}"
         raise BundleError(path, what, f"this runtime reads version {FORMAT_VERSION}")
     if manifest.training_config_sha256 != content_hash(manifest.training_config):
         raise BundleError(path, "manifest.json: training_config was edited", "export it again")
-    codec = BalloonCodec(manifest.heuristic, manifest.options)
+    try:
+        codec = Codec(manifest.task, manifest.heuristic, manifest.options)
+    except ValueError as error:
+        raise BundleError(
+            path, f"manifest.json: {error}", "use the gymbal that wrote it"
+        ) from error
     spec = codec.spec()
     if manifest.codec != msgspec.json.decode(msgspec.json.encode(spec)):
         keys = {*spec, *manifest.codec}
         differ = sorted(k for k in keys if spec.get(k) != manifest.codec.get(k))
         what = f"manifest.json: codec differs from this runtime's in {', '.join(differ)}"
         raise BundleError(path, what, f"use gymbal {manifest.gymbal_version} or train again")
-    if manifest.fingerprint != codec.fingerprint() or manifest.task != codec.task:
-        what = "manifest.json: task or fingerprint is not that of its codec"
-        raise BundleError(path, what, "export it again")
+    if manifest.fingerprint != codec.fingerprint():
+        raise BundleError(
+            path, "manifest.json: fingerprint is not that of its codec", "export it again"
+        )
+    try:
+        manifest.training_range.check_widths(codec)
+    except ValueError as error:
+        raise BundleError(path, f"manifest.json: {error}", "export it again") from error
     try:
         make_heuristic(codec.heuristic, **codec.options)
     except (KeyError, TypeError, ValueError) as error:
@@ -192,7 +202,10 @@ def _check_golden(policy: OnnxPolicy, golden: list[GoldenCase]) -> None:
     for index, case in enumerate(golden):
         observation, expected = case.arrays()
         present = observation["present"] > 0
-        difference = np.abs(policy(observation) - expected)[present]
+        action = policy(observation)
+        if action.shape != expected.shape:
+            raise ValueError(f"golden case {index} has an action of {expected.shape}")
+        difference = np.abs(action - expected)[present]
         if not difference.max() <= GOLDEN_TOLERANCE:  # "not <=" also refuses NaN
             raise ValueError(f"golden case {index} differs by {difference.max():.2g}")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 USAGE_ERROR = 2
 
 _DESCRIPTION = """\
-Divide a host's memory between its virtual machines with a trained policy.
+Divide a host's memory, cache and CPU time between its virtual machines with a trained policy.
 
 The controller reads the host's telemetry, decides, checks the decision and carries it out, once per
 interval. It prints one JSON line per decision. Where the policy fails, is late, or sees something

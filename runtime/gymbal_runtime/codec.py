@@ -1,45 +1,36 @@
-"""The codec of ``gymbal/Balloon-v0``: telemetry to observation, action to command.
+"""The codec: telemetry to observation, action to command.
 
-Training and serving import this file; there is no second one. An action is a *correction* to the
-split that a named heuristic proposes, so that zero is exactly the heuristic.
+Training and serving import this file; there is no second one. An action is a *correction* to what a
+named heuristic proposes, so that zero is exactly the heuristic.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_runtime.command import Command
-from gymbal_runtime.heuristics.split import project_to_budget
-from gymbal_runtime.observation import (
-    HISTORY_STEPS,
-    NUM_HOST_FEATURES,
-    NUM_VM_FEATURES,
-    History,
-    host_features,
-    vm_features,
-)
-from gymbal_runtime.quantities import HISTORY_QUANTITIES, HOST_QUANTITIES, VM_QUANTITIES
+from gymbal_runtime.observation import HISTORY_STEPS, History, Layout, layout_of
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST, check_task
 from gymbal_runtime.telemetry import Telemetry
-from gymbal_runtime.workingset import estimated_working_set
 
 Floats = NDArray[np.float64]
+Bounds = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 CODEC_VERSION = 1
-CORRECTION_GAIN = 0.5
-"""A full correction moves half of the mean of the heuristic's target and the fair share."""
 
 
 class Observation(TypedDict):
-    """What a policy sees of H hosts with V VM slots each."""
+    """What a policy sees of H hosts with V VM slots each; F and G depend on the task."""
 
-    vms: NDArray[np.float32]  # (H, V, NUM_VM_FEATURES), zero where no VM is present
-    host: NDArray[np.float32]  # (H, NUM_HOST_FEATURES)
+    vms: NDArray[np.float32]  # (H, V, F), zero where no VM is present
+    host: NDArray[np.float32]  # (H, G)
     present: NDArray[np.float32]  # (H, V) 1 where a VM is present
 
 
@@ -53,32 +44,68 @@ def as_dict(observation: Observation) -> dict[str, NDArray[np.float32]]:
 
 
 @dataclass(frozen=True)
-class BalloonCodec:
-    """Encodes telemetry for a policy and decodes its correction to a feasible split.
+class Codec:
+    """Encodes telemetry for a policy and decodes its correction to a feasible command.
 
     Attributes:
+        task: id of the task; its parts are what the policy sees and commands.
         heuristic: name of the heuristic that the action corrects.
         options: the heuristic's options, as they were in training.
+
+    Raises:
+        ValueError: there is no such task.
     """
 
-    heuristic: str = "senpai"
+    task: str
+    heuristic: str
     options: dict[str, Any] = field(default_factory=dict)
 
-    task = "gymbal/Balloon-v0"
+    def __post_init__(self) -> None:
+        check_task(self.task)
+
+    @property
+    def layout(self) -> Layout:
+        """Which number stands where in the observation."""
+        return layout_of(self.task)
+
+    @property
+    def num_vm_features(self) -> int:
+        """F, the length of a VM's row."""
+        return self.layout.num_vm_features
+
+    @property
+    def num_host_features(self) -> int:
+        """G, the length of a host's row."""
+        return len(self.layout.host)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of the A numbers that each VM gets."""
+        return tuple(name for part in self.layout.parts for name in part.actions)
+
+    @property
+    def action_axes(self) -> tuple[int, ...]:
+        """Axes of an action after those of hosts and VMs: none for one number a VM, else (A,)."""
+        count = len(self.actions)
+        return () if count == 1 else (count,)
 
     def spec(self) -> dict[str, Any]:
         """Everything that gives the numbers their meaning, as plain JSON types."""
+        layout = self.layout
+        action = {"shape": ["vms", *self.action_axes], "low": -1.0, "high": 1.0}
+        if self.action_axes:
+            action["names"] = list(self.actions)
         return {
             "task": self.task,
             "codec_version": CODEC_VERSION,
             "heuristic": self.heuristic,
             "options": dict(sorted(self.options.items())),
-            "correction_gain": CORRECTION_GAIN,
+            **_constants(layout),
             "history_steps": HISTORY_STEPS,
-            "vm_quantities": [asdict(q) for q in VM_QUANTITIES],
-            "history_quantities": [asdict(q) for q in HISTORY_QUANTITIES],
-            "host_quantities": [asdict(q) for q in HOST_QUANTITIES],
-            "action": {"shape": ["vms"], "low": -1.0, "high": 1.0},
+            "vm_quantities": [asdict(q) for q in layout.vm],
+            "history_quantities": [asdict(q) for q in layout.history],
+            "host_quantities": [asdict(q) for q in layout.host],
+            "action": action,
         }
 
     def fingerprint(self) -> str:
@@ -86,93 +113,111 @@ class BalloonCodec:
         canonical = json.dumps(self.spec(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    def bounds(self) -> dict[str, Bounds]:
+        """Lower and upper bound of each feature: ``vms`` (F,), ``host`` (G,)."""
+        layout = self.layout
+        pairs = zip(layout.vm_bounds, layout.history_bounds, strict=True)
+        low, high = (np.concatenate([now, *[then] * HISTORY_STEPS]) for now, then in pairs)
+        return {
+            "vms": (low.astype(np.float32), high.astype(np.float32)),
+            "host": (
+                layout.host_bounds[0].astype(np.float32),
+                layout.host_bounds[1].astype(np.float32),
+            ),
+        }
+
     def initial_history(self, num_hosts: int, num_vms: int) -> History:
         """The memory before the first decision: nothing changed so far."""
-        return History.empty(num_hosts, num_vms)
+        return History.empty(num_hosts, num_vms, len(self.layout.history))
 
     def encode(
-        self, telemetry: Telemetry, base: Floats, history: History
+        self, telemetry: Telemetry, base: Command, history: History
     ) -> tuple[Observation, History]:
         """Telemetry to observation.
 
         Args:
             telemetry: record of H hosts.
-            base: (H, V) bytes, what the heuristic proposes for this record.
+            base: what the heuristic proposes for this record.
             history: what was remembered after the previous decision.
 
         Returns:
             The observation and the history to pass next time.
         """
-        present = telemetry.present
-        working_set = estimated_working_set(telemetry)
-        rows, memory = vm_features(telemetry, _filled(base, telemetry), working_set, history)
+        present, layout = telemetry.present, self.layout
+        rows, memory = layout.vm_rows(telemetry, base, history)
         rows *= present[:, :, None]
-        host = host_features(telemetry, working_set)
         observation = Observation(
             vms=rows.astype(np.float32),
-            host=host.astype(np.float32),
+            host=layout.host_rows(telemetry, base).astype(np.float32),
             present=present.astype(np.float32),
         )
         return observation, memory
 
-    def decode(self, action: NDArray[np.floating], telemetry: Telemetry, base: Floats) -> Command:
-        """Correction to command, always feasible.
-
-        ``target = project(base + a (base + fair) / 2 * CORRECTION_GAIN)`` where *project* is the
-        Euclidean projection on ``min <= x <= max, sum x <= budget`` and *fair* is the budget over
-        the number of VMs. Zero gives ``base``, which is feasible and so is its own projection.
+    def decode(self, action: NDArray[np.floating], telemetry: Telemetry, base: Command) -> Command:
+        """Correction to command, always feasible. Zero gives ``base``.
 
         Args:
-            action: (H, V) in [-1, 1], clipped; a NaN counts as 0.
+            action: (H, V), or (H, V, A) where a VM gets several numbers, in [-1, 1], clipped; a
+                NaN counts as 0.
             telemetry: the record that was encoded.
-            base: (H, V) bytes, the heuristic's proposal.
+            base: the heuristic's proposal.
+
+        Returns:
+            A command with the fields of the task's parts; it says nothing about others.
         """
-        present = telemetry.present
         bounded = np.clip(np.nan_to_num(np.asarray(action, dtype=np.float64)), -1.0, 1.0)
-        base = _filled(base, telemetry)
-        fair = telemetry.budget_bytes / np.maximum(present.sum(axis=1), 1)
-        with np.errstate(over="ignore"):  # absurd sizes end at the ceiling
-            wanted = base + bounded * CORRECTION_GAIN * 0.5 * (base + fair[:, None])
-        target = project_to_budget(
-            wanted,
-            telemetry.memory_min_bytes,
-            telemetry.memory_max_bytes,
-            telemetry.budget_bytes,
-            present,
-        )
-        return Command(balloon_bytes=np.where(present, target, np.nan))
+        bounded = bounded.reshape(*telemetry.present.shape, len(self.actions))
+        fields: dict[str, Floats] = {}
+        first = 0
+        for part in self.layout.parts:
+            last = first + len(part.actions)
+            fields |= part.decode(bounded[:, :, first:last], telemetry, base)
+            first = last
+        if "balloon_bytes" in fields:
+            return Command(**fields)
+        return replace(Command.no_change(*telemetry.present.shape), **fields)
 
 
-def _filled(base: Floats, telemetry: Telemetry) -> Floats:
-    """A VM that the heuristic leaves alone (NaN) is proposed what it holds."""
-    return np.where(np.isnan(base), telemetry.actual_bytes, base)
+def default_codec(task: str = BALLOON) -> Codec:
+    """Corrects the best heuristic, with the options that tuning found (configs/tuned), rounded.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    check_task(task)
+    heuristic, options = _DEFAULTS[task]
+    return Codec(task, heuristic, copy.deepcopy(options))
 
 
-def default_codec() -> BalloonCodec:
-    """Corrects the best heuristic, with the options that tuning found (configs/tuned), rounded."""
-    tuned = {
-        "target_stall_s": 0.015,
-        "max_probe": 0.011,
-        "max_backoff": 1.77,
-        "coeff_probe": 1.09,
-        "coeff_backoff": 36.5,
+_SENPAI = {
+    "target_stall_s": 0.015,
+    "max_probe": 0.011,
+    "max_backoff": 1.77,
+    "coeff_probe": 1.09,
+    "coeff_backoff": 36.5,
+}
+_KPART = {"by_stall": True, "history": 0.42, "min_gain_frac": 0.053, "period_s": 10.0}
+_DEFAULTS: dict[str, tuple[str, dict[str, Any]]] = {
+    BALLOON: ("senpai", _SENPAI),
+    CACHE: ("kpart", _KPART),
+    HOST: (
+        "stacked",
+        {
+            "memory": {"name": "senpai", **_SENPAI},
+            "cache": {"name": "kpart", **_KPART},
+            "cpu": {"name": "owner_weights"},
+            "device": {"name": "busiest_io"},
+            "monitor": {"name": "itc"},
+        },
+    ),
+}
+
+
+def _constants(layout: Layout) -> dict[str, float]:
+    """How strong actions are, by name; with the part's name in a task of several."""
+    alone = len(layout.parts) == 1
+    return {
+        name if alone else f"{part.name}.{name}": value
+        for part in layout.parts
+        for name, value in part.constants.items()
     }
-    return BalloonCodec("senpai", tuned)
-
-
-def observation_bounds() -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Lower and upper bound of each feature: ``vms`` (F,), ``host`` (G,)."""
-    vm = [*VM_QUANTITIES, *(HISTORY_QUANTITIES * HISTORY_STEPS)]
-    bounds = {
-        "vms": _low_high(vm),
-        "host": _low_high(list(HOST_QUANTITIES)),
-    }
-    assert bounds["vms"][0].shape == (NUM_VM_FEATURES,)
-    assert bounds["host"][0].shape == (NUM_HOST_FEATURES,)
-    return bounds
-
-
-def _low_high(quantities: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    low = np.array([min(q.low, 0.0) for q in quantities], dtype=np.float32)
-    high = np.array([q.high for q in quantities], dtype=np.float32)
-    return low, high

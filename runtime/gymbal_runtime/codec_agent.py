@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_runtime.codec import BalloonCodec
+from gymbal_runtime.codec import Codec
 from gymbal_runtime.command import Command
 from gymbal_runtime.heuristics import make_heuristic
 from gymbal_runtime.policy import Policy, check_action
@@ -26,7 +26,7 @@ class CodecAgent:
 
     def __init__(
         self,
-        codec: BalloonCodec,
+        codec: Codec,
         policy: Policy,
         name: str = "policy",
         known: TrainingRange | None = None,
@@ -36,7 +36,7 @@ class CodecAgent:
         self.policy = policy
         self.heuristic = make_heuristic(codec.heuristic, **codec.options)
         self._known = known
-        self._range_check = RangeCheck(known) if known else None
+        self._range_check = RangeCheck(known, codec) if known else None
         self._shape = (0, 0)
         self._history = codec.initial_history(0, 0)
 
@@ -58,14 +58,15 @@ class CodecAgent:
         Raises:
             ValueError: the record has another shape than `reset` announced.
             DecisionError: the record or the observation is unlike training (only where ``known``
-                was given), the policy failed, or its action is not one finite number per VM.
+                was given), the policy failed, or its action is not finite for each VM.
         """
         if telemetry.present.shape != self._shape:
             raise ValueError(f"record is {telemetry.present.shape}, reset announced {self._shape}")
-        base = self.heuristic.act(telemetry).balloon_bytes
+        base = self.heuristic.act(telemetry)
         observation, self._history = self.codec.encode(telemetry, base, self._history)
         if self._known and self._range_check:
             check_measured(telemetry, self._known)
             self._range_check(observation)
-        action = check_action(self.policy(observation), observation)
+        answer = self.policy(observation)
+        action = check_action(answer, observation, self.codec.action_axes)
         return self.codec.decode(action, telemetry, base)

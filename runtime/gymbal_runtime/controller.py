@@ -16,6 +16,7 @@ from gymbal_runtime.command import Command
 from gymbal_runtime.decision import (
     Decision,
     DecisionLog,
+    settings_by_name,
     slot_names,
     targets_by_name,
     telemetry_summary,
@@ -163,6 +164,7 @@ class Controller:
         decision.guard = report.hits()
         names = slot_names(self.host.vm_names, telemetry.num_vms)
         decision.targets = targets_by_name(command, telemetry, names)
+        decision.settings = settings_by_name(command, telemetry, names)
         if self.mode is Mode.ACT:
             self._apply(command, decision)
 
@@ -177,16 +179,14 @@ class Controller:
 
         Raises:
             Exception: whatever the agent raises; ValueError where its answer is not one finite
-                target (or ``NO_CHANGE``) per slot.
+                value (or ``NO_CHANGE``) per slot and field.
         """
         slots = slot_names(self.host.vm_names, telemetry.num_vms)
         if self._slots.get(id(agent)) != slots:
             agent.reset(1, telemetry.num_vms)
             self._slots[id(agent)] = slots
         command = agent.act(telemetry)
-        targets = np.asarray(command.balloon_bytes, dtype=np.float64)
-        if targets.shape != telemetry.present.shape or np.isinf(targets[telemetry.present]).any():
-            raise ValueError(f"not one finite target for each of {telemetry.num_vms} slots")
+        command.check(telemetry.present)
         return command
 
     def _decide(self, telemetry: Telemetry, impossible: list[str], decision: Decision) -> Command:
@@ -236,7 +236,7 @@ class Controller:
         return command
 
     def _apply(self, command: Command, decision: Decision) -> None:
-        if np.isnan(command.balloon_bytes).all():
+        if all(np.isnan(values).all() for values in command.given.values()):
             return
         try:
             self.host.apply(command)

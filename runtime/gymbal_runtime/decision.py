@@ -24,6 +24,7 @@ class Decision(msgspec.Struct, kw_only=True):
     source: str = "none"  # policy, fallback or none
     reason: str = ""  # why it was not the policy; empty where it was
     targets: dict[str, int | None] = {}  # bytes per VM name; null leaves the VM as it is
+    settings: dict[str, dict[str, float | None]] = {}  # other field -> VM name -> value, likewise
     guard: dict[str, int] = {}  # rule that fired -> number of VMs
     applied: bool = False  # the host accepted the command
     latency_s: float = 0.0  # reading excluded: from telemetry in hand to guarded command
@@ -95,6 +96,21 @@ def targets_by_name(
     return {
         names[slot]: None if np.isnan(targets[slot]) else round(float(targets[slot]))
         for slot in np.flatnonzero(telemetry.present[0])
+    }
+
+
+def settings_by_name(
+    command: Command, telemetry: Telemetry, names: tuple[str, ...]
+) -> dict[str, dict[str, float | None]]:
+    """What a command says beside balloon targets, for each present VM of the first host."""
+    here = np.flatnonzero(telemetry.present[0])
+    return {
+        field: {
+            names[slot]: None if np.isnan(values[0, slot]) else float(values[0, slot])
+            for slot in here
+        }
+        for field, values in command.given.items()
+        if field != "balloon_bytes"
     }
 
 

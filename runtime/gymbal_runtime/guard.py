@@ -9,17 +9,22 @@ Rules, in this order:
    ceiling (those are promises to the VM's owner, the pace is only prudence, so they win);
 4. a change within the dead band is not worth a balloon's work;
 5. if the host would be over its budget, the moving VMs are projected onto what the others leave;
-   if even that is not enough, nobody is given more, and only the shrinking VMs move.
+   if even that is not enough, nobody is given more, and only the shrinking VMs move;
+6. of the other fields of a command, what a host cannot do is left as it is (`guard_llc`,
+   `guard_settings`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_runtime.command import NO_CHANGE, Command
+from gymbal_runtime.guard_llc import guard_llc
+from gymbal_runtime.guard_settings import guard_settings
 from gymbal_runtime.heuristics.split import project_to_budget
 from gymbal_runtime.plausibility import plausible_hosts
 from gymbal_runtime.telemetry import Telemetry
@@ -70,6 +75,10 @@ class GuardReport:
     dead_band: Counts  # (H,) changes too small to make
     over_budget: Bools  # (H,) the targets had to be projected onto the budget
     withheld: Bools  # (H,) no VM was given more, because others hold on to too much
+    llc_refused: Counts  # (H,) VMs whose part of the cache was impossible
+    cpu_weight_refused: Counts  # (H,) weights that no scheduler takes
+    device_mode_refused: Counts  # (H,) modes that there are not, or no device to hand through
+    monitor_level_refused: Counts  # (H,) levels that there are not
 
     def hits(self, host: int = 0) -> dict[str, int]:
         """The rules that fired on one host, by name, with the number of VMs (or 1) they hit."""
@@ -88,7 +97,7 @@ def guard(
     ceiling. Never raises on any numbers, whatever their kind.
 
     Args:
-        command: (H, V) bytes, anything.
+        command: (H, V) anything.
         telemetry: the record it was decided on.
         limits: defaults to ``GuardLimits()``.
 
@@ -96,14 +105,34 @@ def guard(
         The command to give, and what was changed.
     """
     limits = limits or GuardLimits()
-    present = telemetry.present
-    asked = np.asarray(command.balloon_bytes, dtype=np.float64)
-    misshapen = asked.shape != present.shape
-    if misshapen:
-        asked = np.full(present.shape, NO_CHANGE)
     stale = ~(telemetry.age_s <= limits.max_age_s)
     implausible = ~plausible_hosts(telemetry)
-    decidable = present & ~(stale | implausible)[:, None]
+    decidable = telemetry.present & ~(stale | implausible)[:, None]
+    balloons, fired = _guard_balloons(command.balloon_bytes, telemetry, decidable, limits)
+    llc, fired["llc_refused"] = _guard_cache(command, telemetry, decidable)
+    settings, refused = guard_settings(command, telemetry, decidable)
+    fired |= {f"{name}_refused": count for name, count in refused.items()}
+    report = GuardReport(stale=stale, implausible=implausible, **fired)
+    return Command(balloon_bytes=balloons, **llc, **settings), report
+
+
+def _guard_cache(
+    command: Command, telemetry: Telemetry, decidable: Bools
+) -> tuple[dict[str, Floats], Counts]:
+    """The cache's fields of the command, where it has them, and VMs that were refused (H,)."""
+    if command.llc_class is None and command.llc_units is None:
+        return {}, np.zeros(telemetry.num_hosts, dtype=np.int64)
+    return guard_llc(command, telemetry, decidable)
+
+
+def _guard_balloons(
+    targets: object, telemetry: Telemetry, decidable: Bools, limits: GuardLimits
+) -> tuple[Floats, dict[str, Any]]:
+    """Feasible targets (H, V), and the fields of the report that are about them."""
+    asked = np.asarray(targets, dtype=np.float64)
+    misshapen = asked.shape != decidable.shape
+    if misshapen:
+        asked = np.full(decidable.shape, NO_CHANGE)
     moving = decidable & np.isfinite(asked)
 
     # Every number below is finite: slots that are not decided on count as empty.
@@ -123,18 +152,15 @@ def guard(
     settled, over_budget, withheld = _within_budget(
         bounded, low, high, actual, moving & ~still, telemetry.budget_bytes
     )
-    report = GuardReport(
-        stale=stale,
-        implausible=implausible,
-        misshapen=np.full(present.shape[0], misshapen),
-        infinite=(decidable & np.isinf(asked)).sum(axis=1),
-        clamped=(moving & (wanted != target)).sum(axis=1),
-        paced=(moving & (bounded != wanted)).sum(axis=1),
-        dead_band=(still & (wanted != actual)).sum(axis=1),
-        over_budget=over_budget,
-        withheld=withheld,
-    )
-    return Command(balloon_bytes=settled), report
+    return settled, {
+        "misshapen": np.full(decidable.shape[0], misshapen),
+        "infinite": (decidable & np.isinf(asked)).sum(axis=1),
+        "clamped": (moving & (wanted != target)).sum(axis=1),
+        "paced": (moving & (bounded != wanted)).sum(axis=1),
+        "dead_band": (still & (wanted != actual)).sum(axis=1),
+        "over_budget": over_budget,
+        "withheld": withheld,
+    }
 
 
 def _reachable(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from gymbal_runtime.bundle import Bundle
-from gymbal_runtime.manifest import Cell, Manifest
+from gymbal_runtime.manifest import Cell
 
 
 def description(bundle: Bundle) -> str:
     """Manifest, evaluation table and model card as plain text."""
     manifest = bundle.manifest
-    facts = _facts(manifest) | {"sha256": bundle.sha256, "golden cases": str(len(bundle.golden))}
+    facts = _facts(bundle) | {"sha256": bundle.sha256, "golden cases": str(len(bundle.golden))}
     width = max(map(len, facts))
     lines = [f"{name:<{width}}  {value}" for name, value in facts.items()]
     lines += ["", "evaluation", *(table(manifest.evaluation) or ["(none)"])]
@@ -29,10 +29,12 @@ def table(rows: list[dict[str, Cell]]) -> list[str]:
     ]
 
 
-def _facts(manifest: Manifest) -> dict[str, str]:
+def _facts(bundle: Bundle) -> dict[str, str]:
+    manifest = bundle.manifest
     options = ", ".join(f"{key}={value}" for key, value in manifest.options.items())
     return {
         "task": manifest.task,
+        "decides": ", ".join(bundle.codec.actions),
         "heuristic": manifest.heuristic + (f" ({options})" if options else ""),
         "largest host": f"{manifest.max_vms} VMs",
         "created": manifest.created.isoformat(),

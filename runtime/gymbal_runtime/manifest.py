@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gymbal_runtime import __version__
 from gymbal_runtime.bundle_file import FORMAT_VERSION
-from gymbal_runtime.codec import BalloonCodec, Observation
+from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.training_range import TrainingRange
 
 MAX_VMS = 4096
@@ -30,7 +30,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         format_version: of the bundle, not of the policy.
         gymbal_version: that wrote the bundle.
         task: environment id, with its version.
-        codec: `BalloonCodec.spec` at training time, units and bounds of every number included.
+        codec: `Codec.spec` at training time, units and bounds of every number included.
         fingerprint: hash of ``codec``.
         heuristic: that the action corrects; the controller's fallback, too.
         options: of the heuristic.
@@ -67,7 +67,7 @@ class GoldenCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vms: list[list[list[float]]]  # (H, V, F)
     host: list[list[float]]  # (H, G)
     present: list[list[float]]  # (H, V)
-    action: list[list[float]]  # (H, V)
+    action: list[list[float | list[float]]]  # (H, V) or (H, V, A)
 
     def arrays(self) -> tuple[Observation, NDArray[np.float32]]:
         """The observation and the expected action.
@@ -79,7 +79,8 @@ class GoldenCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             np.asarray(values, dtype=np.float32)
             for values in (self.vms, self.host, self.present, self.action)
         )
-        if vms.ndim != 3 or host.ndim != 2 or not vms.shape[:2] == present.shape == action.shape:
+        rows = vms.shape[:2]
+        if vms.ndim != 3 or host.ndim != 2 or not rows == present.shape == action.shape[:2]:
             raise ValueError(f"shapes {vms.shape} {host.shape} {present.shape} {action.shape}")
         if len(host) != len(vms) or not vms.size or not (present > 0).any():
             raise ValueError("a golden case needs at least one host with a VM")
@@ -87,7 +88,7 @@ class GoldenCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make_manifest(
-    codec: BalloonCodec,
+    codec: Codec,
     *,
     max_vms: int,
     training_range: TrainingRange,
@@ -128,7 +129,7 @@ def make_manifest(
 
 
 def golden_case(observation: Observation, action: NDArray[np.floating]) -> GoldenCase:
-    """A golden case from an observation of H hosts and the network's (H, V) action."""
+    """A golden case from an observation of H hosts and the network's action."""
     return GoldenCase(
         vms=observation["vms"].tolist(),
         host=observation["host"].tolist(),

@@ -20,6 +20,7 @@ _HELP = {
     "gymbal_decision_latency_seconds": "histogram Time from telemetry to guarded command.",
     "gymbal_telemetry": "gauge The newest record, summed over the VMs.",
     "gymbal_vm_target_bytes": "gauge Target of the newest decision; absent where left alone.",
+    "gymbal_vm_setting": "gauge Other fields of the newest decision; absent where left alone.",
 }
 
 
@@ -76,6 +77,12 @@ class Metrics:
             lines["gymbal_vm_target_bytes"] = [
                 self._line("gymbal_vm_target_bytes", {"vm": name}, value)
                 for name, value in self._last.targets.items()
+                if value is not None
+            ]
+            lines["gymbal_vm_setting"] = [
+                self._line("gymbal_vm_setting", {"field": field, "vm": name}, value)
+                for field, values in self._last.settings.items()
+                for name, value in values.items()
                 if value is not None
             ]
         out = []

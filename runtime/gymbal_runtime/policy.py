@@ -7,15 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_runtime.codec import Observation
-from gymbal_runtime.observation import NUM_HOST_FEATURES, NUM_VM_FEATURES
+from gymbal_runtime.codec import Codec, Observation
 
-INPUT_AXES: dict[str, tuple[int | None, ...]] = {
-    "vms": (None, None, NUM_VM_FEATURES),
-    "host": (None, NUM_HOST_FEATURES),
-    "present": (None, None),
-}
-"""Inputs of a graph and the size of each axis; None is dynamic (hosts, then VM slots)."""
 OUTPUT = "action"
 
 
@@ -41,15 +34,31 @@ class InvalidActionError(DecisionError):
 
 @runtime_checkable
 class Policy(Protocol):
-    """Any function from the observation of H hosts to one number for each of their VMs."""
+    """Any function from the observation of H hosts to the actions of their VMs."""
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
-        """Observation to (H, V) action in [-1, 1]; values of absent VMs mean nothing."""
+        """Observation to (H, V) or (H, V, A) action in [-1, 1]; absent VMs' mean nothing."""
         ...
 
 
-def check_action(action: object, observation: Observation) -> NDArray[np.float32]:
-    """The action as an array, if it is one finite number for each present VM.
+def input_axes(codec: Codec) -> dict[str, tuple[int | None, ...]]:
+    """Inputs of a graph and the size of each axis; None is dynamic (hosts, then VM slots)."""
+    return {
+        "vms": (None, None, codec.num_vm_features),
+        "host": (None, codec.num_host_features),
+        "present": (None, None),
+    }
+
+
+def check_action(
+    action: object, observation: Observation, axes: tuple[int, ...] = ()
+) -> NDArray[np.float32]:
+    """The action as an array, if it is finite for each present VM.
+
+    Args:
+        action: anything.
+        observation: that it answers, of H hosts with V slots.
+        axes: what follows (H, V) in its shape, `Codec.action_axes`.
 
     Raises:
         InvalidActionError: wrong type or shape, or NaN or infinity where a VM is present.
@@ -58,7 +67,7 @@ def check_action(action: object, observation: Observation) -> NDArray[np.float32
         array = np.asarray(action, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InvalidActionError(f"action is not an array of numbers: {error}") from error
-    expected = observation["present"].shape
+    expected = (*observation["present"].shape, *axes)
     if array.shape != expected:
         raise InvalidActionError(f"action has shape {array.shape}, expected {expected}")
     if not np.isfinite(array).all() and not np.isfinite(array[observation["present"] > 0]).all():
@@ -73,16 +82,18 @@ class OnnxPolicy:
 
     Args:
         graph: the serialised ONNX model.
+        codec: whose observations it takes and whose actions it gives.
         max_vms: largest number of VM slots that the policy was made for.
 
     Raises:
         PolicyError: the graph does not load, or its inputs and outputs are not the codec's.
     """
 
-    def __init__(self, graph: bytes, max_vms: int) -> None:
+    def __init__(self, graph: bytes, codec: Codec, max_vms: int) -> None:
         self.max_vms = max_vms
+        self._action_axes = codec.action_axes
         self._session = _open_session(graph)
-        self._check_signature()
+        self._check_signature(input_axes(codec))
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
         """Run the graph.
@@ -91,11 +102,11 @@ class OnnxPolicy:
             observation: of H hosts with V slots, float32.
 
         Returns:
-            (H, V) float32, finite wherever a VM is present.
+            (H, V) or (H, V, A) float32, finite wherever a VM is present.
 
         Raises:
             PolicyError: more VM slots than ``max_vms``, or the graph fails on this input.
-            InvalidActionError: the graph's answer is not one finite number for each present VM.
+            InvalidActionError: the graph's answer is not finite for each present VM.
         """
         num_vms = observation["present"].shape[1]
         if num_vms > self.max_vms:
@@ -104,13 +115,13 @@ class OnnxPolicy:
             (action,) = self._session.run([OUTPUT], dict(observation))
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise PolicyError(f"the graph failed: {_first_line(error)}") from error
-        return check_action(action, observation)
+        return check_action(action, observation, self._action_axes)
 
-    def _check_signature(self) -> None:
+    def _check_signature(self, expected: dict[str, tuple[int | None, ...]]) -> None:
         inputs = {node.name: node for node in self._session.get_inputs()}
-        if set(inputs) != set(INPUT_AXES):
-            raise PolicyError(f"inputs are {sorted(inputs)}, expected {sorted(INPUT_AXES)}")
-        for name, axes in INPUT_AXES.items():
+        if set(inputs) != set(expected):
+            raise PolicyError(f"inputs are {sorted(inputs)}, expected {sorted(expected)}")
+        for name, axes in expected.items():
             node = inputs[name]
             found = tuple(size if isinstance(size, int) else None for size in node.shape)
             if node.type != "tensor(float)" or found != axes:

@@ -1,12 +1,21 @@
-"""The units table: every number that a policy sees, with its unit, its bounds and their source.
+"""Entries of the units tables: every number that a policy sees, with unit, bounds and their source.
 
 A feature is a telemetry quantity divided by a natural scale of the same host, squeezed by a fixed
-transform and clipped. Nothing is learned from data here, so there are no statistics to ship.
+transform and clipped. Nothing is learned from data here, so there are no statistics to ship. The
+tables themselves are in `gymbal_runtime.parts`, one for each resource.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+BY_DEFINITION = "by definition"
+CLIP = "clip: larger values mean the same to a decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,59 +26,11 @@ class Quantity:
     unit: str  # what the number is before the transform
     low: float
     high: float
-    transform: str  # in words; the codec is its code
+    transform: str  # in words; the part is its code
     source: str  # where the bound comes from
 
 
-_BY_DEFINITION = "by definition"
-_CLIP = "clip: larger values mean the same to a decision"
-
-VM_QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("actual_of_max", "1", 0, 1, "actual / max", _BY_DEFINITION),
-    Quantity("actual_of_fair", "1", 0, 4, "actual / fair share of the budget", _CLIP),
-    Quantity("max_of_fair", "1", 0, 8, "max / fair share", _CLIP),
-    Quantity("min_of_fair", "1", 0, 2, "min / fair share", _CLIP),
-    Quantity("usable_of_actual", "1", 0, 1, "usable / actual", _BY_DEFINITION),
-    Quantity("usable_of_fair", "1", 0, 2, "usable / fair share", _CLIP),
-    Quantity("active_of_actual", "1", 0, 1.5, "active / actual", _CLIP),
-    Quantity("working_set_of_actual", "1", 0, 1.5, "estimated working set / actual", _CLIP),
-    Quantity("working_set_of_fair", "1", 0, 4, "estimated working set / fair share", _CLIP),
-    Quantity("base_of_actual", "1", -1, 1, "heuristic's target / actual - 1", _CLIP),
-    Quantity("base_of_fair", "1", 0, 4, "heuristic's target / fair share", _CLIP),
-    Quantity("swapped_of_fair", "1", 0, 4, "swap used / fair share", _CLIP),
-    Quantity("swap_in", "bytes/s", 0, 1, "log1p(x / 1 MB/s) / log1p(1e4)", "10 GB/s: fastest link"),
-    Quantity(
-        "swap_out", "bytes/s", 0, 1, "log1p(x / 1 MB/s) / log1p(1e4)", "10 GB/s: fastest link"
-    ),
-    Quantity("major_faults", "1/s", 0, 1, "log1p(x) / log1p(1e6)", "1 / (1 us): fastest tier"),
-    Quantity("pressure", "1", 0, 1, "PSI some", _BY_DEFINITION),
-    Quantity("cpu", "cores", 0, 1, "log1p(x) / log1p(64)", "64 vCPUs"),
-    Quantity("steal", "1", 0, 1, "steal", _BY_DEFINITION),
-    Quantity("weight", "1", -2, 2, "log2(shares / mean shares of the host) / 2", "16x apart"),
-    Quantity("access_rate", "1/s", 0, 1, "log1p(LRU hits + faults) / log1p(1e6)", "1e6 touches/s"),
-    *(
-        Quantity(f"lru_slice_{k}", "1", 0, 1, "share of accesses in this eighth", _BY_DEFINITION)
-        for k in range(8)
-    ),
-    Quantity("fault_share", "1", 0, 1, "faults / (LRU hits + faults)", _BY_DEFINITION),
-    Quantity("has_histogram", "1", 0, 1, "1 where an LRU histogram runs", _BY_DEFINITION),
-    Quantity("has_guest_stats", "1", 0, 1, "1 where the guest reports usable", _BY_DEFINITION),
-)
-
-HISTORY_QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("usable_change", "1", -1, 1, "(now - then) / fair share", _CLIP),
-    Quantity("working_set_change", "1", -1, 1, "(now - then) / fair share", _CLIP),
-    Quantity("actual_change", "1", -1, 1, "(now - then) / fair share", _CLIP),
-    Quantity("pressure_change", "1", -1, 1, "now - then", _BY_DEFINITION),
-    Quantity("faults_change", "1", -1, 1, "difference of the transformed rate", _BY_DEFINITION),
-)
-"""Repeated for each remembered decision, newest first."""
-
-HOST_QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("free", "1", -0.5, 1, "1 - sum of actual / budget", _CLIP),
-    Quantity("wanted", "1", 0, 3, "sum of estimated working sets / budget", _CLIP),
-    Quantity("provisioned", "1", 0, 4, "log2(1 + sum of max / budget)", "15x overcommitted"),
-    Quantity("swap_latency", "s", 0, 1, "log10(x / 1 us) / 5", "1 us (CXL) to 100 ms (HDD queue)"),
-    Quantity("mean_pressure", "1", 0, 1, "share-weighted mean of PSI some", _BY_DEFINITION),
-    Quantity("vms", "1", 0, 1, "log2(number of VMs) / 8", "256 VMs"),
-)
+def bounds_of(quantities: tuple[Quantity, ...]) -> tuple[Floats, Floats]:
+    """Lower and upper bound of each, (N,); 0 is always allowed, it stands for *not measured*."""
+    low = np.array([min(q.low, 0.0) for q in quantities], dtype=np.float64)
+    return low, np.array([q.high for q in quantities], dtype=np.float64)

@@ -6,22 +6,15 @@ of a kind that it was never asked.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_runtime.codec import Observation, observation_bounds
-from gymbal_runtime.observation import NUM_HOST_FEATURES, NUM_VM_FEATURES
+from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.policy import DecisionError
 from gymbal_runtime.telemetry import MEASURED_FIELDS, Telemetry
 
 Floats = NDArray[np.float64]
-VmRow = Annotated[list[float], msgspec.Meta(min_length=NUM_VM_FEATURES, max_length=NUM_VM_FEATURES)]
-HostRow = Annotated[
-    list[float], msgspec.Meta(min_length=NUM_HOST_FEATURES, max_length=NUM_HOST_FEATURES)
-]
 
 MARGIN = 0.1
 """A feature counts as outside when it is this fraction of its full scale beyond the range."""
@@ -47,22 +40,38 @@ class TrainingRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Range of each feature in training, and the sensors that were never silent.
 
     Raises:
-        ValueError: a lower bound above its upper bound, or an unknown sensor.
+        ValueError: bounds of different length, a lower one above its upper one, or an unknown
+            sensor.
     """
 
-    vms_low: VmRow
-    vms_high: VmRow
-    host_low: HostRow
-    host_high: HostRow
+    vms_low: list[float]
+    vms_high: list[float]
+    host_low: list[float]
+    host_high: list[float]
     measured: list[str] = []  # measured telemetry fields without NaN for any present VM
 
     def __post_init__(self) -> None:
         for low, high in ((self.vms_low, self.vms_high), (self.host_low, self.host_high)):
+            if len(low) != len(high):
+                raise ValueError("a training range has more lower than upper bounds, or fewer")
             if not np.all(np.asarray(low) <= np.asarray(high)):
                 raise ValueError("a training range has a lower bound above its upper bound")
         unknown = sorted(set(self.measured) - set(MEASURED_FIELDS))
         if unknown:
             raise ValueError(f"unknown telemetry fields in the training range: {unknown}")
+
+    def check_widths(self, codec: Codec) -> None:
+        """Refuse a range that is of other observations than a codec's.
+
+        Raises:
+            ValueError: it does not have one pair of bounds for each feature.
+        """
+        found = (len(self.vms_low), len(self.host_low))
+        expected = (codec.num_vm_features, codec.num_host_features)
+        if found != expected:
+            raise ValueError(
+                f"a training range of {found} features of VM and host, the codec has {expected}"
+            )
 
 
 def range_of(
@@ -117,16 +126,26 @@ class RangeCheck:
 
     Args:
         known: the range of each feature.
+        codec: whose observations they are.
         margin: see `MARGIN`.
         max_share: see `MAX_SHARE`.
+
+    Raises:
+        ValueError: the range is not of this codec's observations.
     """
 
     def __init__(
-        self, known: TrainingRange, margin: float = MARGIN, max_share: float = MAX_SHARE
+        self,
+        known: TrainingRange,
+        codec: Codec,
+        margin: float = MARGIN,
+        max_share: float = MAX_SHARE,
     ) -> None:
+        known.check_widths(codec)
         self.known = known
         self.max_share = max_share
-        bounds = observation_bounds()
+        self._num_features = codec.num_vm_features + codec.num_host_features
+        bounds = codec.bounds()
         vm_slack = margin * (bounds["vms"][1] - bounds["vms"][0])
         host_slack = margin * (bounds["host"][1] - bounds["host"][0])
         self._vms = _widened(known.vms_low, known.vms_high, vm_slack)  # (F,) low, high
@@ -143,7 +162,7 @@ class RangeCheck:
         per_vm = ((vms < low) | (vms > high)).sum(axis=2)
         low, high = self._host
         per_host = ((host < low) | (host > high)).sum(axis=1)
-        outside = (per_vm + per_host[:, None]) / (NUM_VM_FEATURES + NUM_HOST_FEATURES)
+        outside = (per_vm + per_host[:, None]) / self._num_features
         return np.asarray((outside * (observation["present"] > 0)).max(axis=1, initial=0.0))
 
     def __call__(self, observation: Observation) -> None:

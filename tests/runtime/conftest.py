@@ -14,7 +14,7 @@ from gymbal_runtime.command import Command
 from gymbal_runtime.controller import Controller, Mode
 from gymbal_runtime.decision import DecisionLog
 from gymbal_runtime.heuristics import make_heuristic
-from gymbal_runtime.telemetry import PER_HOST_FIELDS, Telemetry, empty_telemetry
+from gymbal_runtime.telemetry import NUM_LLC_POINTS, PER_HOST_FIELDS, Telemetry, empty_telemetry
 
 FIXTURES = Path(__file__).parent / "fixtures"
 GIB = 2.0**30
@@ -40,6 +40,11 @@ def bundle(bundle_path: Path) -> Bundle:
 @pytest.fixture(scope="session")
 def make_record() -> MakeRecord:
     return plausible_record
+
+
+@pytest.fixture(scope="session")
+def make_whole_record() -> MakeRecord:
+    return whole_record
 
 
 @pytest.fixture(scope="session")
@@ -150,6 +155,46 @@ def plausible_record(
         psi_some_frac=rng.uniform(0, 0.3, shape),
         active_bytes=actual * rng.uniform(0.1, 0.9, shape),
         lru_hit_rate=rng.exponential(1e3, (*shape, 8)),
+    )
+
+
+def whole_record(
+    rng: np.random.Generator, num_hosts: int = 1, num_vms: int = 6, occupied: float = 1.0
+) -> Telemetry:
+    """Hosts that make sense and divide everything; the cache is still shared by all."""
+    memory = plausible_record(rng, num_hosts, num_vms, occupied)
+    shape = (num_hosts, num_vms)
+    units = rng.choice([11.0, 16.0, 20.0, 64.0], num_hosts)
+    cycles = rng.uniform(1e8, 6e9, shape)
+    return replace(
+        memory,
+        host_cores=np.full(num_hosts, 16.0),
+        llc_bytes=np.full(num_hosts, 3e7),
+        llc_units=units,
+        llc_classes=np.full(num_hosts, 16.0),
+        llc_min_units=np.ones(num_hosts),
+        llc_recolours=(units == 64.0).astype(float),
+        bandwidth_limit_bytes_s=np.full(num_hosts, 6e10),
+        passthrough_slots=rng.integers(0, num_vms + 1, num_hosts).astype(float),
+        cpu_weight=memory.shares * rng.uniform(0.5, 2.0, shape),
+        wakeup_delay_s=rng.exponential(0.01, shape),
+        llc_class=np.zeros(shape),
+        llc_units_held=np.broadcast_to(units[:, None], shape).copy(),
+        llc_occupancy_bytes=rng.uniform(0, 3e7 / num_vms, shape),
+        llc_reference_rate=rng.uniform(1e6, 1e8, shape),
+        llc_miss_rate=rng.uniform(1e4, 1e6, shape),
+        instruction_rate=cycles / rng.uniform(0.4, 3.0, shape),
+        cycle_rate=cycles,
+        stall_frac=rng.uniform(0.0, 0.7, shape),
+        memory_bandwidth_bytes_s=rng.uniform(1e7, 5e9, shape),
+        walk_frac=rng.uniform(0.0, 0.2, shape),
+        io_rate_bytes_s=rng.exponential(1e8, shape),
+        io_wait_frac=rng.uniform(0.0, 0.5, shape),
+        device_mode=np.zeros(shape),
+        monitor_level=rng.integers(0, 3, shape).astype(float),
+        hint_llc_slowdown=rng.uniform(1.0, 4.0, shape),
+        hint_footprint_bytes=rng.uniform(0.1, 8.0, shape) * GIB,
+        llc_miss_curve=-np.sort(-rng.uniform(1e4, 1e6, (*shape, NUM_LLC_POINTS)), axis=2),
     )
 
 

@@ -17,23 +17,24 @@ from onnx import TensorProto, helper, numpy_helper
 
 from gymbal_runtime import __version__
 from gymbal_runtime.bundle import write_bundle
-from gymbal_runtime.codec import BalloonCodec, Observation, observation_bounds
+from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.manifest import GoldenCase, golden_case, make_manifest
-from gymbal_runtime.observation import NUM_HOST_FEATURES, NUM_VM_FEATURES
 from gymbal_runtime.policy import OnnxPolicy
+from gymbal_runtime.tasks import BALLOON
 from gymbal_runtime.training_range import TrainingRange
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MAX_VMS = 256
+CODEC = Codec(BALLOON, "senpai")
 CARD = "# Model card\n\nA network with random weights, for tests. Do not run it on anything.\n"
 
 
 def make_graph(rng: np.random.Generator) -> bytes:
     """action = tanh(vms w + mean(vms) u + host t): one number per VM, any number of VMs."""
     weights = {
-        "w": rng.normal(0.0, 0.3, (NUM_VM_FEATURES, 1)),
-        "u": rng.normal(0.0, 0.3, (NUM_VM_FEATURES, 1)),
-        "t": rng.normal(0.0, 0.3, (NUM_HOST_FEATURES, 1)),
+        "w": rng.normal(0.0, 0.3, (CODEC.num_vm_features, 1)),
+        "u": rng.normal(0.0, 0.3, (CODEC.num_vm_features, 1)),
+        "t": rng.normal(0.0, 0.3, (CODEC.num_host_features, 1)),
     }
     constants = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()]
     constants += [
@@ -59,8 +60,8 @@ def make_graph(rng: np.random.Generator) -> bytes:
     ]
     real = TensorProto.FLOAT
     inputs = [
-        helper.make_tensor_value_info("vms", real, ["hosts", "vms", NUM_VM_FEATURES]),
-        helper.make_tensor_value_info("host", real, ["hosts", NUM_HOST_FEATURES]),
+        helper.make_tensor_value_info("vms", real, ["hosts", "vms", CODEC.num_vm_features]),
+        helper.make_tensor_value_info("host", real, ["hosts", CODEC.num_host_features]),
         helper.make_tensor_value_info("present", real, ["hosts", "vms"]),
     ]
     outputs = [helper.make_tensor_value_info("action", real, ["hosts", "vms"])]
@@ -72,16 +73,16 @@ def make_graph(rng: np.random.Generator) -> bytes:
 
 def make_golden(graph: bytes, rng: np.random.Generator) -> list[GoldenCase]:
     """Random observations within the bounds, for 1, 3 and 6 VM slots."""
-    policy = OnnxPolicy(graph, MAX_VMS)
-    low, high = observation_bounds()["vms"]
-    host_low, host_high = observation_bounds()["host"]
+    policy = OnnxPolicy(graph, CODEC, MAX_VMS)
+    low, high = CODEC.bounds()["vms"]
+    host_low, host_high = CODEC.bounds()["host"]
     cases = []
     for num_vms in (1, 3, 6):
         present = (np.arange(num_vms) != 4).astype(np.float32)[None]
-        vms = rng.uniform(low, high, (1, num_vms, NUM_VM_FEATURES)).round(3)
+        vms = rng.uniform(low, high, (1, num_vms, CODEC.num_vm_features)).round(3)
         observation = Observation(
             vms=(vms * present[:, :, None]).astype(np.float32),
-            host=rng.uniform(host_low, host_high, (1, NUM_HOST_FEATURES)).astype(np.float32),
+            host=rng.uniform(host_low, host_high, (1, CODEC.num_host_features)).astype(np.float32),
             present=present,
         )
         cases.append(golden_case(observation, policy(observation)))
@@ -90,8 +91,8 @@ def make_golden(graph: bytes, rng: np.random.Generator) -> list[GoldenCase]:
 
 def main() -> None:
     rng = np.random.default_rng(7)
-    codec = BalloonCodec()
-    bounds = observation_bounds()
+    codec = CODEC
+    bounds = CODEC.bounds()
     graph = make_graph(rng)
     manifest = make_manifest(
         codec,

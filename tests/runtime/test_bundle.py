@@ -15,8 +15,9 @@ import pytest
 
 from gymbal_runtime.bundle import Bundle, BundleError, parse_bundle, read_bundle, write_bundle
 from gymbal_runtime.bundle_file import MAX_BYTES, MEMBERS, pack, unpack
-from gymbal_runtime.codec import BalloonCodec
+from gymbal_runtime.codec import Codec
 from gymbal_runtime.manifest import content_hash
+from gymbal_runtime.tasks import BALLOON
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_parse_bundle__mutated_members_raise_nothing_else(members):
             bundle = parse_bundle(mutant)
         except BundleError:
             continue
-        assert bundle.codec == BalloonCodec()  # what still loads still is the same policy
+        assert bundle.codec == Codec(BALLOON, "senpai")  # what still loads still is the same policy
         for case in bundle.golden:
             observation, action = case.arrays()
             np.testing.assert_allclose(bundle.policy(observation), action, atol=1e-5)
@@ -168,7 +169,7 @@ def test_parse_bundle__refuses_foreign_codec(members):
 
 def test_parse_bundle__refuses_consistent_but_unknown_heuristic(members):
     def foreign(manifest: dict[str, Any]) -> None:
-        codec = BalloonCodec("magic", {})
+        codec = Codec(BALLOON, "magic", {})
         manifest.update(heuristic="magic", codec=codec.spec(), fingerprint=codec.fingerprint())
 
     with pytest.raises(BundleError, match="no heuristic 'magic'"):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from gymbal_runtime.agent import Agent
-from gymbal_runtime.codec import BalloonCodec, Observation
+from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.heuristics import make_heuristic
-from gymbal_runtime.observation import NUM_HOST_FEATURES, NUM_VM_FEATURES
 from gymbal_runtime.policy import InvalidActionError
+from gymbal_runtime.tasks import BALLOON
 from gymbal_runtime.training_range import (
     MissingTelemetryError,
     OutOfTrainingRangeError,
@@ -22,6 +22,8 @@ from gymbal_runtime.training_range import (
     range_of,
 )
 
+CODEC = Codec(BALLOON, "senpai")
+
 
 def zero(observation: Observation) -> np.ndarray:
     return np.zeros(observation["present"].shape, dtype=np.float32)
@@ -29,7 +31,7 @@ def zero(observation: Observation) -> np.ndarray:
 
 def test_codec_agent__zero_action_is_the_heuristic(make_record):
     rng = np.random.default_rng(0)
-    agent, heuristic = CodecAgent(BalloonCodec(), zero), make_heuristic("senpai")
+    agent, heuristic = CodecAgent(CODEC, zero), make_heuristic("senpai")
     agent.reset(50, 6)
     heuristic.reset(50, 6)
     for _ in range(5):
@@ -99,7 +101,7 @@ def test_codec_agent__refuses_another_shape(bundle, make_record):
 
 
 def test_codec_agent__nan_action_is_refused(make_record):
-    agent = CodecAgent(BalloonCodec(), lambda o: zero(o) + np.float32(np.nan))
+    agent = CodecAgent(CODEC, lambda o: zero(o) + np.float32(np.nan))
     agent.reset(1, 6)
     with pytest.raises(InvalidActionError):
         agent.act(make_record(np.random.default_rng(6)))
@@ -125,15 +127,15 @@ def test_codec_agent__is_an_agent(bundle):
 def observations() -> Observation:
     rng = np.random.default_rng(8)
     return Observation(
-        vms=rng.uniform(0.2, 0.4, (500, 4, NUM_VM_FEATURES)).astype(np.float32),
-        host=rng.uniform(0.2, 0.4, (500, NUM_HOST_FEATURES)).astype(np.float32),
+        vms=rng.uniform(0.2, 0.4, (500, 4, CODEC.num_vm_features)).astype(np.float32),
+        host=rng.uniform(0.2, 0.4, (500, CODEC.num_host_features)).astype(np.float32),
         present=np.ones((500, 4), dtype=np.float32),
     )
 
 
 def test_range_check__accepts_what_it_was_made_of(observations):
     known = range_of(observations["vms"], observations["host"], observations["present"])
-    check = RangeCheck(known)
+    check = RangeCheck(known, CODEC)
     assert check.share_outside(observations).max() == 0
     check(observations)
 
@@ -141,20 +143,20 @@ def test_range_check__accepts_what_it_was_made_of(observations):
 def test_range_check__refuses_one_strange_vm_among_many(observations):
     known = range_of(observations["vms"], observations["host"], observations["present"])
     observations["vms"][17, 2] = -5.0
-    share = RangeCheck(known).share_outside(observations)
+    share = RangeCheck(known, CODEC).share_outside(observations)
     assert share[17] > 0.8
     assert np.delete(share, 17).max() == 0
     with pytest.raises(OutOfTrainingRangeError):
-        RangeCheck(known)(observations)
+        RangeCheck(known, CODEC)(observations)
     observations["present"][17, 2] = 0
-    RangeCheck(known)(observations)
+    RangeCheck(known, CODEC)(observations)
 
 
 def test_range_check__tolerates_a_few_strange_features(observations):
     known = range_of(observations["vms"], observations["host"], observations["present"])
     observations["vms"][:, :, :5] = 9.0
-    RangeCheck(known)(observations)
-    RangeCheck(known)(
+    RangeCheck(known, CODEC)(observations)
+    RangeCheck(known, CODEC)(
         Observation(
             **{
                 name: v[:, :0] if v.ndim > 1 and name != "host" else v

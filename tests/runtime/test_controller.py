@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gymbal_runtime.codec import BalloonCodec
+from gymbal_runtime.codec import Codec
 from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.command import Command
 from gymbal_runtime.controller import Controller
 from gymbal_runtime.decision import Decision, DecisionLog, slot_names
+from gymbal_runtime.tasks import BALLOON
 
 
 class Clock:
@@ -73,7 +74,7 @@ BROKEN_POLICIES = {
 @pytest.mark.parametrize(("policy", "reason"), BROKEN_POLICIES.values(), ids=BROKEN_POLICIES.keys())
 def test_step__broken_policy_leaves_it_to_the_heuristic(control, record, fake_host, policy, reason):
     host, alone = fake_host(record), fake_host(record)
-    decision = control(host, CodecAgent(BalloonCodec(), policy)).step()
+    decision = control(host, CodecAgent(Codec(BALLOON, "senpai"), policy)).step()
     assert (decision.source, decision.reason) == ("fallback", reason)
     assert decision.errors[0].startswith("policy: ")
     control(alone, None).step()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gymbal_runtime.codec import Observation
-from gymbal_runtime.observation import NUM_HOST_FEATURES, NUM_VM_FEATURES
+from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.policy import InvalidActionError, OnnxPolicy, Policy, PolicyError, check_action
+from gymbal_runtime.tasks import BALLOON
+
+CODEC = Codec(BALLOON, "senpai")
 
 
 def make_observation(num_hosts: int, num_vms: int, seed: int = 0) -> Observation:
     rng = np.random.default_rng(seed)
     return Observation(
-        vms=rng.random((num_hosts, num_vms, NUM_VM_FEATURES), dtype=np.float32),
-        host=rng.random((num_hosts, NUM_HOST_FEATURES), dtype=np.float32),
+        vms=rng.random((num_hosts, num_vms, CODEC.num_vm_features), dtype=np.float32),
+        host=rng.random((num_hosts, CODEC.num_host_features), dtype=np.float32),
         present=np.ones((num_hosts, num_vms), dtype=np.float32),
     )
 
@@ -61,7 +63,7 @@ def test_onnx_policy__refuses_wrong_width(bundle, name):
 @pytest.mark.parametrize("graph", [b"", b"not a graph", b"\x00" * 1000])
 def test_onnx_policy__refuses_what_is_not_a_graph(graph):
     with pytest.raises(PolicyError):
-        OnnxPolicy(graph, 8)
+        OnnxPolicy(graph, CODEC, 8)
 
 
 def test_onnx_policy__satisfies_protocol(bundle):

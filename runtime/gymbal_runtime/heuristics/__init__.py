@@ -1,4 +1,4 @@
-"""Published balloon heuristics, as agents on telemetry: for comparison, as fallback, as prior."""
+"""Published heuristics, as agents on telemetry: for comparison, as fallback, as prior."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import fields
 from typing import Any
 
 from gymbal_runtime.agent import Agent
+from gymbal_runtime.heuristics.cache import CACHE_HEURISTICS
 from gymbal_runtime.heuristics.esx import Esx
+from gymbal_runtime.heuristics.host import HOST_HEURISTICS
 from gymbal_runtime.heuristics.meb import Meb
 from gymbal_runtime.heuristics.mom import Mom
 from gymbal_runtime.heuristics.periodic import PeriodicHeuristic
@@ -16,27 +18,50 @@ from gymbal_runtime.heuristics.qmemman import Qmemman
 from gymbal_runtime.heuristics.senpai import Senpai
 from gymbal_runtime.heuristics.squeezed import Squeezed
 from gymbal_runtime.heuristics.static import Static
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST, check_task
 
 _ALL = (Static, Proportional, Esx, Mom, Proxmox, Qmemman, Squeezed, Senpai, Meb)
 
 HEURISTICS: dict[str, type[PeriodicHeuristic]] = {heuristic.name: heuristic for heuristic in _ALL}
-"""Every heuristic by the name under which configurations and policy bundles refer to it."""
+"""Every balloon heuristic by the name under which configurations and policy bundles know it."""
+
+
+_BY_TASK: dict[str, dict[str, type[Any]]] = {
+    BALLOON: dict(HEURISTICS),
+    CACHE: dict(CACHE_HEURISTICS),
+    HOST: dict(HOST_HEURISTICS),
+}
+
+
+def heuristics_of(task: str) -> dict[str, type[Any]]:
+    """The heuristics of a task by name; names are unique over all tasks.
+
+    Each is a frozen dataclass that is an `Agent`, has a ``name``, and says in ``TUNABLE`` what a
+    tuner may vary.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    check_task(task)
+    return dict(_BY_TASK[task])
 
 
 def make_heuristic(name: str, **options: Any) -> Agent:
-    """Build a heuristic by name.
+    """Build a heuristic of any task by name.
 
     Args:
-        name: a key of ``HEURISTICS``.
+        name: a key of `heuristics_of` some task.
         **options: its parameters; see the class's docstring.
 
     Raises:
         ValueError: if there is no such heuristic or it has no such option (the message lists those
             that exist), or if an option is out of range.
     """
-    if name not in HEURISTICS:
-        raise ValueError(f"no heuristic {name!r}; there are {', '.join(sorted(HEURISTICS))}")
-    heuristic = HEURISTICS[name]
+    known = {own: rule for rules in _BY_TASK.values() for own, rule in rules.items()}
+    if name not in known:
+        names = ", ".join(own for rules in _BY_TASK.values() for own in sorted(rules))
+        raise ValueError(f"no heuristic {name!r}; there are {names}")
+    heuristic = known[name]
     accepted = sorted(f.name for f in fields(heuristic) if f.init)
     unknown = sorted(set(options) - set(accepted))
     if unknown:
@@ -44,7 +69,8 @@ def make_heuristic(name: str, **options: Any) -> Agent:
             f"heuristic {name!r} has no option {', '.join(map(repr, unknown))};"
             f" there are {', '.join(accepted)}"
         )
-    return heuristic(**options)
+    agent: Agent = heuristic(**options)
+    return agent
 
 
-__all__ = ["HEURISTICS", "PeriodicHeuristic", "make_heuristic"]
+__all__ = ["HEURISTICS", "PeriodicHeuristic", "heuristics_of", "make_heuristic"]

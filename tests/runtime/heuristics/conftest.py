@@ -70,7 +70,8 @@ def random_hosts(
         values[rng.random(values.shape) < missing_frac] = np.nan
         values[~present] = np.inf if name == "usable_bytes" else np.nan
     actual[~present] = np.nan
-    return Telemetry(
+    return replace(
+        empty_telemetry(num_hosts, num_vms),
         time_s=rng.uniform(0.0, 1e4, num_hosts),
         age_s=np.zeros(num_hosts),
         budget_bytes=most.sum(axis=-1) * rng.uniform(0.05, 1.1, num_hosts),

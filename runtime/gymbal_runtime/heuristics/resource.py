@@ -1,0 +1,112 @@
+"""What heuristics for a single resource have in common: a period, a memory, and silence."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from gymbal_runtime.agent import Agent
+from gymbal_runtime.command import NO_CHANGE, Command
+from gymbal_runtime.slot_memory import forget, only_present
+from gymbal_runtime.telemetry import Bools, Floats, Telemetry
+
+_CLOCK_SLACK_S = 1e-6
+"""Clocks are sums of intervals: a period that is over but for rounding is over."""
+
+
+@dataclass(frozen=True, eq=False)
+class ResourceHeuristic(Agent):
+    """A rule that decides one field of the command and says nothing about the others.
+
+    It acts once a period and repeats what it said in between. A VM whose present setting is unknown
+    (NaN: the host does not control it, or did not report it) is left alone. Rules are functions of
+    record and memory; keeping the memory, also of hosts that are not due, is done here.
+
+    Attributes:
+        period_s: s, least time between two decisions for the same host; 0 decides at every call.
+        TUNABLE: parameter -> (low, high), what a tuner may vary and how far.
+        DECIDES: name of the field, of `Telemetry` as of `Command`.
+    """
+
+    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {}
+    DECIDES: ClassVar[str] = ""
+    name = "resource"
+
+    period_s: float = 0.0
+    _state: dict[str, Floats] = field(init=False, repr=False, default_factory=dict)
+
+    @abstractmethod
+    def _decide(self, telemetry: Telemetry, memory: dict[str, Floats]) -> Floats:
+        """The wanted setting.
+
+        Args:
+            telemetry: one record of H hosts; what absent slots hold is undefined.
+            memory: the arrays of ``_memory_shapes``, NaN where nothing is remembered; change the
+                dictionary to remember something else. ``elapsed_s`` (H, 1) is the time since the
+                last decision, NaN where there was none.
+
+        Returns:
+            (H, V) setting, NaN leaves a VM alone.
+        """
+
+    def _feasible(self, told: Floats, telemetry: Telemetry) -> Floats:
+        """The setting (H, V) that a host can carry out, as near to ``told`` as may be."""
+        return told
+
+    def _memory_shapes(self, num_hosts: int, num_vms: int) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each array that is remembered; the first axis is the host."""
+        return {}
+
+    def reset(self, num_hosts: int, num_vms: int, hosts: Bools | None = None) -> None:
+        """Forget the marked hosts (H,), all where ``hosts`` is None or the shape is a new one."""
+        shapes = {"acted_s": (num_hosts,), "told": (num_hosts, num_vms)}
+        forget(self._state, {**shapes, **self._memory_shapes(num_hosts, num_vms)}, hosts)
+
+    def act(self, telemetry: Telemetry) -> Command:
+        """Decide for every host of the record.
+
+        Raises:
+            ValueError: if the record does not have the shape that ``reset`` announced.
+        """
+        self._check_shape(telemetry)
+        memory = only_present(self._state, telemetry.present)
+        elapsed = telemetry.time_s - memory["acted_s"]
+        # A clock that was set back is one that was restarted: act, and measure from now on.
+        due = ~((elapsed >= 0.0) & (elapsed < self.period_s - _CLOCK_SLACK_S))
+        memory["elapsed_s"] = np.where(elapsed >= 0.0, elapsed, np.nan)[:, None]
+        # Absent slots may hold anything, and arithmetic on them must not warn.
+        with np.errstate(all="ignore"):
+            wanted = np.where(due[:, None], self._decide(telemetry, memory), memory["told"])
+            wanted = self._feasible(wanted, telemetry)
+        controlled = telemetry.present & np.isfinite(getattr(telemetry, self.DECIDES))
+        told = np.where(controlled, wanted, NO_CHANGE)
+        memory["told"], memory["acted_s"] = told, telemetry.time_s
+        for name, values in self._state.items():
+            values[due] = memory[name][due]
+        command = Command.no_change(telemetry.num_hosts, telemetry.num_vms)
+        return replace(command, **{self.DECIDES: told})
+
+    def _check_shape(self, telemetry: Telemetry) -> None:
+        shape = (telemetry.num_hosts, telemetry.num_vms)
+        if not self._state:
+            self.reset(*shape)
+        expected = self._state["told"].shape
+        if expected != shape:
+            raise ValueError(f"{self.name} was reset for {expected} hosts x VMs, got {shape}")
+
+
+def smoothed(mean: Floats, value: Floats, elapsed_s: Floats, time_constant_s: float) -> Floats:
+    """A moving average after ``elapsed_s`` more seconds.
+
+    Args:
+        mean: (H, V) the average so far, NaN where there is none: then the value is the average.
+        value: (H, V) what was measured, NaN where nothing was: then the average stays.
+        elapsed_s: (H, 1) s since the last value, NaN where unknown.
+        time_constant_s: s; 0 does not smooth.
+    """
+    gain = -np.expm1(-np.nan_to_num(elapsed_s) / max(time_constant_s, 1e-9))
+    moved = mean + gain * (value - mean)
+    return np.where(np.isnan(mean), value, np.where(np.isnan(value), mean, moved))

@@ -1,0 +1,32 @@
+"""Tasks by id: what a policy may be about."""
+
+from __future__ import annotations
+
+BALLOON = "gymbal/Balloon-v0"
+"""Divide the memory of one host between its VMs."""
+CACHE = "gymbal/Cache-v0"
+"""Divide the last-level cache of one host between its VMs."""
+HOST = "gymbal/Host-v0"
+"""Divide memory, cache and CPU time, choose device modes and monitors, all at once."""
+
+TASKS = (BALLOON, CACHE, HOST)
+
+
+def check_task(task: str) -> None:
+    """Refuse an id that does not exist.
+
+    Raises:
+        ValueError: listing those that do.
+    """
+    if task not in TASKS:
+        raise ValueError(f"no task {task!r}; there are {', '.join(TASKS)}")
+
+
+def short_name(task: str) -> str:
+    """``balloon`` of ``gymbal/Balloon-v0``: what files and configuration groups are called.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    check_task(task)
+    return task.removeprefix("gymbal/").rpartition("-")[0].lower()

@@ -4,6 +4,7 @@ Usage: python scripts/evaluate.py policy=FILE [key=value ...]
 
 Every key of configs/evaluate.yaml can be overridden, for instance
     python scripts/evaluate.py policy=policies/balloon.gymbal
+    python scripts/evaluate.py task=cache                          no policy: the baselines alone
     python scripts/evaluate.py agents=[meb,esx,policy] policy=FILE scenario.trace=month.parquet
     python scripts/evaluate.py policy=[FILE1,FILE2,FILE3]          training seeds of one policy
     python scripts/evaluate.py 'policy=["a=FILE1","b=FILE2"]'      two policies
@@ -20,7 +21,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-TUNED = Path(__file__).parents[1] / "configs" / "tuned" / "balloon.yaml"
+TUNED = Path(__file__).parents[1] / "configs" / "tuned"
 
 
 @hydra.main(config_path="../configs", config_name="evaluate", version_base="1.3")
@@ -30,7 +31,7 @@ def main(composed: DictConfig) -> None:
     from gymbal_agents.contest import EvaluateConfig, contest_progress, hold_contest
     from gymbal_agents.errors import plain_errors
     from gymbal_agents.report import write_report, write_scalars
-    from gymbal_agents.roster import read_tuned
+    from gymbal_agents.roster import find_tuned
     from gymbal_agents.summary import summarise
     from gymbal_agents.tables import gains_table, standing_table, verdicts
 
@@ -39,9 +40,7 @@ def main(composed: DictConfig) -> None:
         plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
         out, tuned, tensorboard = (plain.pop(key) for key in ("out", "tuned_file", "tensorboard"))
         config = typed(EvaluateConfig, plain)
-        if tuned == "auto":
-            tuned = TUNED if TUNED.is_file() else None
-        options = read_tuned(tuned) if tuned else None
+        options = find_tuned(tuned, TUNED, config.task.id)
         with contest_progress() as progress:
             contest = hold_contest(config, options, progress)
         with console.status("estimating intervals, drawing"):

@@ -1,7 +1,8 @@
-"""Train the default task, judge it against every baseline, export it, let the controller run it.
+"""Train a task, judge it against every baseline, export it, let the controller run it.
 
 This is what ``make train`` does:  python scripts/first_run.py [key=value ...]
-Every key of configs/first_run.yaml can be overridden, for instance scenario.trace=month.parquet
+Every key of configs/first_run.yaml can be overridden, for instance task=cache or
+scenario.trace=month.parquet
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-ROOT = Path(__file__).parents[1]
+TUNED = Path(__file__).parents[1] / "configs" / "tuned"
 SMOKE = {
     "total_steps": 32768,
     "evaluate_every": 16384,
@@ -33,9 +34,10 @@ JUDGING = ("num_scenarios", "oracle_scenarios", "control_steps")
 @hydra.main(config_path="../configs", config_name="first_run", version_base="1.3")
 def main(composed: DictConfig) -> None:
     """Compose, then one stage after the other."""
+    from gymbal_agents.config import TrainConfig, typed
     from gymbal_agents.errors import plain_errors
     from gymbal_agents.first_run import FirstRun, run_all
-    from gymbal_agents.roster import read_tuned
+    from gymbal_agents.roster import find_tuned
 
     console = Console()
     if OmegaConf.is_missing(composed, "out"):
@@ -46,13 +48,12 @@ def main(composed: DictConfig) -> None:
         if extras["smoke"]:
             plain |= SMOKE
         judging = {key: plain.pop(key) for key in JUDGING}
-        tuned = ROOT / extras["tuned_file"] if extras["tuned_file"] else None
         run = FirstRun(
             train=plain,
             out=Path(extras["out"]),
             resume=extras["resume"],
             reference=extras["reference"],
-            tuned=read_tuned(tuned) if tuned else None,
+            tuned=find_tuned(extras["tuned_file"], TUNED, typed(TrainConfig, plain).task.id),
             command=shlex.join(["python", "scripts/first_run.py", *sys.argv[1:]]),
             **judging,
         )

@@ -4,6 +4,7 @@ Usage: python scripts/train.py [key=value ...]
 
 Every key of configs/train.yaml can be overridden, for instance
     python scripts/train.py scenario.trace=month.parquet total_steps=5000000 out=outputs/mine
+    python scripts/train.py task=cache                          another task, on its own hosts
     python scripts/train.py out=outputs/mine resume=true        go on after a kill
     python scripts/train.py -m seed=0,1,2                       several runs
 """
@@ -19,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-TUNED = Path(__file__).parents[1] / "configs" / "tuned" / "balloon.yaml"
+TUNED = Path(__file__).parents[1] / "configs" / "tuned"
 
 
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
@@ -28,9 +29,10 @@ def main(composed: DictConfig) -> None:
     from gymbal_agents.config import TrainConfig, typed
     from gymbal_agents.errors import plain_errors
     from gymbal_agents.export import export_policy
-    from gymbal_agents.roster import read_tuned
+    from gymbal_agents.roster import find_tuned
     from gymbal_agents.run_folder import RunFolder
     from gymbal_agents.session import run_training
+    from gymbal_runtime.tasks import short_name
 
     console = Console()
     if OmegaConf.is_missing(composed, "out"):
@@ -46,7 +48,7 @@ def main(composed: DictConfig) -> None:
             console,
             resume=resume,
             reference=reference,
-            tuned=read_tuned(TUNED) if TUNED.is_file() else None,
+            tuned=find_tuned("auto", TUNED, config.task.id),
         )
         bundle = export_policy(
             model.policy.network,
@@ -58,7 +60,8 @@ def main(composed: DictConfig) -> None:
             created=datetime.date.today(),
         )
         console.print(f"policy      {folder.bundle}  (sha256 {bundle.sha256[:12]})")
-        console.print(f"evaluate    python scripts/evaluate.py policy={folder.bundle}")
+        task = short_name(config.task.id)
+        console.print(f"evaluate    python scripts/evaluate.py task={task} policy={folder.bundle}")
         console.print(f"tensorboard tensorboard --logdir {folder.tensorboard}")
 
 

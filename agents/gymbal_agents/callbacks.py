@@ -20,9 +20,9 @@ from torch.utils.tensorboard import SummaryWriter
 from gymbal_agents.config import TrainConfig
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.train import episodes_begun, make_worlds
-from gymbal_agents.vec_env import BalloonVecEnv
+from gymbal_agents.vec_env import HostVecEnv
 from gymbal_envs.scenarios.source import make_source
-from gymbal_envs.tasks.balloon.viewer import BalloonViewer
+from gymbal_envs.tasks.viewer import HostViewer
 from gymbal_runtime.agent import Agent
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class CheckpointCallback(BaseCallback):
         if self.num_timesteps - self._last >= self.every:
             self._last = self.num_timesteps
             env = self.model.get_env()
-            assert isinstance(env, BalloonVecEnv)
+            assert isinstance(env, HostVecEnv)
             self.folder.save_checkpoint(self.model, episodes_begun(env))  # type: ignore[arg-type]
 
 
@@ -163,13 +163,13 @@ def write_reference_lines(
 
 
 def write_picture(folder: RunFolder, config: TrainConfig, agent: Agent, step: int) -> None:
-    """How the policy divides the memory of the first validation scenario, as an image."""
+    """How the policy divides the host of the first validation scenario, as an image."""
     source = make_source(config.scenario, "validation", 1)
     worlds = make_worlds(config, source, 1, encode=False)
     worlds.episode_steps += 1  # so that the episode's end is still in the picture
     worlds.reset()
     agent.reset(1, worlds.num_vms)
-    viewer = BalloonViewer(worlds)
+    viewer = HostViewer(worlds)
     for _ in range(worlds.episode_steps - 1):
         worlds.apply(agent.act(worlds.telemetry))
         viewer.record()
@@ -184,7 +184,8 @@ def write_hparams(folder: RunFolder, config: TrainConfig, best: float) -> None:
     settings |= {
         "seed": config.seed,
         "total_steps": config.total_steps,
-        "heuristic": config.balloon.codec.heuristic,
+        "task": config.task.id,
+        "heuristic": config.task.heuristic,
         "trace": " + ".join(config.scenario.traces),
     }
     plain = {

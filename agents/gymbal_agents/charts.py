@@ -11,20 +11,32 @@ from matplotlib.figure import Figure
 
 from gymbal_agents.statistics import Estimate
 from gymbal_agents.summary import PERCENT, Group, Line, Summary
-from gymbal_envs.tasks.balloon.reward import RewardWeights
+from gymbal_envs.tasks.reward import RewardWeights
 
 KIND_COLORS = {"heuristic": "#7a7a7a", "oracle": "#009E73", "policy": "#0072B2"}
 """Told apart by people with any colour vision (Okabe and Ito 2008)."""
 _WORSE = "#D55E00"
 _WIDTH_INCHES, _DPI = 9.0, 130
 _MAX_IN_GROUPS = 6
+_MAX_IN_LEGEND_ROW = 4
 
 PART_COLORS = {
     "progress lost to memory": "#0072B2",
+    "progress lost to the cache": "#009E73",
+    "progress lost to devices": "#CC79A7",
+    "progress lost to monitors": "#F0E442",
     "progress lost to CPU contention": "#9ecae1",
     "balloon traffic": "#E69F00",
     "processes killed": "#D55E00",
+    "cache moved": "#8C8C8C",
 }
+_CAUSES = {
+    "lost_to_memory": "progress lost to memory",
+    "lost_to_cache": "progress lost to the cache",
+    "lost_to_io": "progress lost to devices",
+    "lost_to_monitors": "progress lost to monitors",
+}
+_OTHER_TERMS = ("balloon_traffic", "processes_killed", "cache_moved")
 
 
 def new_figure(height_inches: float) -> Figure:
@@ -86,32 +98,35 @@ def parts(summary: Summary, weights: RewardWeights) -> Figure:
     axes = figure.subplots()
     left = np.zeros(len(lines))
     table = [cost_parts(line, weights) for line in lines]
-    for name, color in PART_COLORS.items():
+    for name in table[0]:
         width = np.array([row[name] for row in table])
+        color = PART_COLORS[name]
         axes.barh(range(len(lines)), width, left=left, color=color, height=0.66, label=name)
         left += width
     _agent_rows(axes, lines)
     axes.set_xlabel("cost, % of an interval")
     axes.set_title("What the cost is made of", loc="left", fontsize=11)
-    figure.legend(loc="outside lower left", ncols=len(PART_COLORS), fontsize=8, frameon=False)
+    figure.legend(loc="outside lower left", ncols=_MAX_IN_LEGEND_ROW, fontsize=8, frameon=False)
     return figure
 
 
 def cost_parts(line: Line, weights: RewardWeights) -> dict[str, float]:
     """The parts that add up to an agent's mean cost, percent."""
     measures = line.measures
-    to_memory = measures["lost_to_memory"]
     lost = PERCENT * weights.progress_lost
-    return {
-        "progress lost to memory": lost * to_memory,
-        "progress lost to CPU contention": lost * (measures["progress_lost"] - to_memory),
-        "balloon traffic": PERCENT * weights.balloon_traffic * measures["balloon_traffic"],
-        "processes killed": PERCENT * weights.processes_killed * measures["processes_killed"],
-    }
+    causes = {label: measures[name] for name, label in _CAUSES.items() if name in measures}
+    costs = {label: lost * part for label, part in causes.items()}
+    costs["progress lost to CPU contention"] = lost * (
+        measures["progress_lost"] - sum(causes.values())
+    )
+    for name in _OTHER_TERMS:
+        if name in measures:
+            costs[name.replace("_", " ")] = PERCENT * getattr(weights, name) * measures[name]
+    return costs
 
 
 def groups(summary: Summary) -> Figure:
-    """Gain over the best heuristic by swap tier and by load, for the agents that matter."""
+    """Gain over the best heuristic by groups of scenarios, for the agents that matter."""
     shown = group_agents(summary)
     kinds = list(dict.fromkeys(group.kind for group in summary.groups))
     figure = new_figure(3.8)

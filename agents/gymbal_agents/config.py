@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gymbal_envs.scenarios.source import ScenarioConfig
-from gymbal_envs.tasks.balloon.worlds import BalloonConfig
+from gymbal_envs.tasks.config import TaskConfig
 
 T = TypeVar("T")
 
@@ -41,6 +41,8 @@ class PpoConfig:
         width: of the network's layers.
         log_std: initial log standard deviation of the exploration.
         reward_scale: factor on the learner's reward.
+        pretrain_decisions: decisions from whose outcome the network learns the cache's parts before
+            PPO begins, see `gymbal_agents.pretrain`; 0 for tasks without a cache.
         twin: take the heuristic's reward on the same demand out of the learner's reward.
     """
 
@@ -60,6 +62,7 @@ class PpoConfig:
     width: int = 32
     log_std: float = -1.5
     reward_scale: float = 10.0
+    pretrain_decisions: int = 0
     twin: bool = True
 
 
@@ -68,9 +71,8 @@ class TrainConfig:
     """One training run.
 
     Attributes:
-        task: the task's id.
+        task: what is decided, how it is rewarded.
         scenario: where scenarios come from.
-        balloon: the task's own settings.
         ppo: the learner.
         seed: of everything.
         total_steps: decisions to learn from, over all hosts.
@@ -80,9 +82,8 @@ class TrainConfig:
         threads: of the engine; torch always uses one.
     """
 
-    task: str = "gymbal/Balloon-v0"
+    task: TaskConfig = field(default_factory=TaskConfig)
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
-    balloon: BalloonConfig = field(default_factory=BalloonConfig)
     ppo: PpoConfig = PpoConfig()
     seed: int = 0
     total_steps: int = 2_500_000

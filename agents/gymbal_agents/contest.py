@@ -18,7 +18,7 @@ from gymbal_agents.evaluate import Evaluation, WorldShape, evaluate
 from gymbal_agents.roster import Contender, Tuned, build_roster
 from gymbal_envs.scenarios.source import ScenarioConfig, make_source
 from gymbal_envs.scenarios.split import SplitName
-from gymbal_envs.tasks.balloon.worlds import BalloonConfig
+from gymbal_envs.tasks.config import TaskConfig
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,8 @@ class EvaluateConfig:
     """One evaluation.
 
     Attributes:
-        task: the task's id.
+        task: what is decided, how it is rewarded; policies bring a heuristic of their own.
         scenario: where scenarios come from.
-        balloon: the task's own settings; the codec in it is not used, policies bring theirs.
         agents: names and groups, see `gymbal_agents.roster.build_roster`.
         policy: bundles, ``FILE`` or ``NAME=FILE``; the same name again is another training seed.
         split: which VMs and which part of the time.
@@ -39,9 +38,8 @@ class EvaluateConfig:
         threads: of the engine.
     """
 
-    task: str = "gymbal/Balloon-v0"
+    task: TaskConfig = field(default_factory=TaskConfig)
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
-    balloon: BalloonConfig = field(default_factory=BalloonConfig)
     agents: tuple[str, ...] = ("heuristics", "oracles")
     policy: str | tuple[str, ...] = ()
     split: SplitName = "test"
@@ -91,10 +89,10 @@ def hold_contest(
     for name in ("num_scenarios", "batch", "threads"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{name} must be at least 1, not {getattr(config, name)}")
-    roster = build_roster(config.agents, config.policy, tuned)
+    roster = build_roster(config.agents, config.policy, tuned, config.task.id)
     if config.oracle_scenarios < 1:
         roster.pop("oracle", None)
-    shape = WorldShape.of(config.scenario, config.balloon)
+    shape = WorldShape.of(config.scenario, config.task)
     bars = {}
     if progress is not None:
         for name in roster:
@@ -110,7 +108,7 @@ def hold_contest(
         make_source(config.scenario, config.split, config.seed),
         config.num_scenarios,
         shape,
-        config.balloon,
+        config.task,
         batch=config.batch,
         limits=config.limits,
         num_threads=config.threads,

@@ -7,29 +7,24 @@ agents are compared pair by pair. Every command passes the guard, as it does on 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_agents.measures import measured, measures_of
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.scenarios.source import ScenarioConfig, ScenarioSource
-from gymbal_envs.simulator import layout as at
-from gymbal_envs.tasks.balloon.reward import TERMS
-from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds, Transition
+from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.worlds import HostWorlds, Transition
 from gymbal_runtime.agent import Agent
-from gymbal_runtime.codec import BalloonCodec
 
 Floats = NDArray[np.float64]
-AgentFactory = Callable[[BalloonWorlds], Agent]
+AgentFactory = Callable[[HostWorlds], Agent]
 """Builds an agent for some worlds; all but oracles ignore them."""
 OnStep = Callable[[str, int], None]
 """Told an agent's name and how many decisions it has just made."""
-
-MEASURES = ("reward", *TERMS, "lost_to_memory", "swap_in_bytes_s", "swap_out_bytes_s")
-"""What is measured, each a mean over a scenario's decisions: the reward, its unweighted terms, the
-part of ``progress_lost`` that memory causes (the rest is CPU contention), and swap traffic."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,7 @@ class WorldShape:
     episode_steps: int
 
     @classmethod
-    def of(cls, scenario: ScenarioConfig, config: BalloonConfig) -> WorldShape:
+    def of(cls, scenario: ScenarioConfig, config: TaskConfig) -> WorldShape:
         """The shape that these settings need."""
         steps = scenario.episode_steps(config.physics.clock.control_interval_s)
         return cls(scenario.num_vms, scenario.num_knots, steps)
@@ -62,19 +57,24 @@ class ScenarioFacts:
         tier: name of the swap tier.
         num_vms: VMs present.
         load: peak of the summed working sets over the memory that guests' programs can have.
+        cache: kind of the last-level cache, ``ways`` or ``page colours``; empty where none is.
     """
 
     name: str
     tier: str
     num_vms: int
     load: float
+    cache: str = ""
 
     @classmethod
     def of(cls, scenario: Scenario) -> ScenarioFacts:
         """The facts of one scenario."""
         room = scenario.capacity_bytes - float(scenario.kernel_bytes[scenario.present].sum())
         peak = float(scenario.working_set_bytes.sum(axis=1, dtype=np.float64).max())
-        return cls(scenario.name, scenario.tier.name, int(scenario.present.sum()), peak / room)
+        num_vms, cache, resources = int(scenario.present.sum()), "", scenario.resources
+        if resources is not None and resources.llc_bytes > 0:
+            cache = "page colours" if resources.llc_recolours else "ways"
+        return cls(scenario.name, scenario.tier.name, num_vms, peak / room, cache)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def evaluate(
     source: ScenarioSource,
     num_scenarios: int,
     shape: WorldShape,
-    config: BalloonConfig | None = None,
+    config: TaskConfig | None = None,
     *,
     batch: int = 64,
     limits: Mapping[str, int] | None = None,
@@ -157,7 +157,7 @@ def evaluate(
     """
     if num_scenarios < 1 or batch < 1:
         raise ValueError(f"num_scenarios ({num_scenarios}) and batch ({batch}) must be at least 1")
-    config = config or BalloonConfig()
+    config = config or TaskConfig()
     limits = limits or {}
     facts: list[ScenarioFacts] = []
     parts: dict[str, list[dict[str, Floats]]] = {name: [] for name in agents}
@@ -170,7 +170,7 @@ def evaluate(
                 played = play(make, mine, shape, config, num_threads)
                 parts[name].append(_means(name, played, shape, on_step))
     measures = {
-        name: {key: np.concatenate([part[key] for part in some]) for key in MEASURES}
+        name: {key: np.concatenate([part[key] for part in some]) for key in some[0]}
         for name, some in parts.items()
         if some
     }
@@ -181,9 +181,9 @@ def play(
     make: AgentFactory,
     scenarios: Sequence[Scenario],
     shape: WorldShape,
-    config: BalloonConfig,
+    config: TaskConfig,
     num_threads: int = 1,
-) -> Iterator[tuple[BalloonWorlds, Transition]]:
+) -> Iterator[tuple[HostWorlds, Transition]]:
     """Play each scenario once, all at the same time; yields after every decision.
 
     Args:
@@ -193,15 +193,16 @@ def play(
         config: the task.
         num_threads: of the engine.
     """
-    worlds = BalloonWorlds(
+    worlds = HostWorlds(
         source=lambda index: scenarios[index],
         num_worlds=len(scenarios),
         episode_steps=shape.episode_steps + 1,  # never reached: no world starts over
         num_vms=shape.num_vms,
         num_knots=shape.num_knots,
-        config=replace(config, codec=BalloonCodec("static")),
+        config=config,
         num_threads=num_threads,
         encode=False,  # an agent that needs an observation encodes its own
+        propose=False,
     )
     worlds.reset()
     agent = make(worlds)
@@ -212,29 +213,16 @@ def play(
 
 def _means(
     name: str,
-    played: Iterator[tuple[BalloonWorlds, Transition]],
+    played: Iterator[tuple[HostWorlds, Transition]],
     shape: WorldShape,
     on_step: OnStep | None,
 ) -> dict[str, Floats]:
     """Each measure's mean over the decisions of each world, (B,)."""
     sums: dict[str, Floats] = {}
     for worlds, transition in played:
-        now = {"reward": transition.reward, **transition.terms, **_more_measures(worlds)}
-        for key in MEASURES:
+        now = measured(worlds, transition)
+        for key in measures_of(worlds.config.id):
             sums[key] = sums.get(key, 0.0) + now[key]
         if on_step is not None:
             on_step(name, worlds.num_worlds)
     return {key: total / shape.episode_steps for key, total in sums.items()}
-
-
-def _more_measures(worlds: BalloonWorlds) -> dict[str, Floats]:
-    """What the reward does not say about the last interval, (B,) each."""
-    engine = worlds.engine
-    interval = engine.params.clock.control_interval_s
-    shares = engine.world_vm[:, at.SHARES]
-    weight = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
-    return {
-        "lost_to_memory": (weight * engine.outcome[:, at.LOST_MEMORY]).sum(axis=1) / interval,
-        "swap_in_bytes_s": engine.outcome[:, at.READ].sum(axis=1) / interval,
-        "swap_out_bytes_s": engine.outcome[:, at.WRITTEN].sum(axis=1) / interval,
-    }

@@ -20,7 +20,7 @@ from gymbal_agents.torch_policy import TorchPolicy
 from gymbal_agents.train import STAGGER, make_worlds
 from gymbal_envs.scenarios.source import make_source
 from gymbal_runtime.bundle import Bundle, write_bundle
-from gymbal_runtime.codec import Observation
+from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.manifest import GoldenCase, golden_case, make_manifest
 from gymbal_runtime.telemetry import MEASURED_FIELDS
 from gymbal_runtime.training_range import always_measured, range_of
@@ -77,7 +77,7 @@ def export_policy(
     graph = to_onnx(network, observations[0])
     golden = golden_cases(network, observations)
     manifest = make_manifest(
-        config.balloon.codec,
+        config.task.codec,
         max_vms=MAX_VMS,
         training_range=range_of(*_stacked(observations), measured),
         training_config=asdict(config),
@@ -86,7 +86,7 @@ def export_policy(
         versions={name: importlib.metadata.version(name) for name in _LIBRARIES},
         created=created or datetime.date.today(),
     )
-    check_graph(graph, golden)
+    check_graph(graph, golden, config.task.codec)
     return write_bundle(path, manifest, graph, golden, model_card)
 
 
@@ -127,7 +127,7 @@ def observed_in_training(
     measured = set(MEASURED_FIELDS)
     for _ in range(decisions):
         measured &= set(always_measured(worlds.telemetry))
-        action = rng.normal(0.0, 0.3, (hosts, worlds.num_vms))
+        action = rng.normal(0.0, 0.3, (hosts, worlds.num_vms, *worlds.codec.action_axes))
         seen.append(worlds.step(action).observation)
     return seen, sorted(measured)
 
@@ -146,7 +146,7 @@ def golden_cases(network: SetNetwork, observations: list[Observation]) -> list[G
     return cases
 
 
-def check_graph(graph: bytes, golden: list[GoldenCase]) -> None:
+def check_graph(graph: bytes, golden: list[GoldenCase], codec: Codec) -> None:
     """Compare ONNX Runtime with torch's answers.
 
     Raises:
@@ -154,7 +154,7 @@ def check_graph(graph: bytes, golden: list[GoldenCase]) -> None:
     """
     from gymbal_runtime.policy import OnnxPolicy
 
-    policy = OnnxPolicy(graph, MAX_VMS)
+    policy = OnnxPolicy(graph, codec, MAX_VMS)
     for number, case in enumerate(golden):
         observation, expected = case.arrays()
         error = float(np.max(np.abs(policy(observation) - expected)))

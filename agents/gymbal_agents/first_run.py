@@ -99,7 +99,6 @@ def _judge(run: FirstRun, config: TrainConfig, folder: RunFolder) -> Contest:
     settings = EvaluateConfig(
         task=config.task,
         scenario=config.scenario,
-        balloon=config.balloon,
         policy=(str(folder.bundle),),
         num_scenarios=run.num_scenarios,
         oracle_scenarios=run.oracle_scenarios,
@@ -123,7 +122,12 @@ def _report(contest: Contest, run: FirstRun, folder: RunFolder, console: Console
 def _control(run: FirstRun, config: TrainConfig, folder: RunFolder) -> str:
     """Let the controller act on a simulated host; says what it did."""
     bundle = read_bundle(folder.bundle)
-    host = open_host("simulated", trace=config.scenario.traces[0], toy=config.scenario.toy)
+    host = open_host(
+        "simulated",
+        trace=config.scenario.traces[0],
+        toy=config.scenario.toy,
+        task=config.task.id,
+    )
     controller = Controller(
         host,
         bundle.agent(checked=True),

@@ -9,6 +9,7 @@ from gymbal_agents.config import TrainConfig
 from gymbal_agents.contest import EvaluateConfig
 from gymbal_agents.summary import Line, Summary
 from gymbal_agents.tables import gains_table, standing_table, verdicts
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST
 
 
 def evaluation_rows(summary: Summary, name: str) -> list[dict[str, Any]]:
@@ -42,33 +43,28 @@ def model_card(
         results: title, settings and outcome of each evaluation.
         command: that made the policy.
     """
-    fleet = config.scenario.fleet
+    task = config.task
     lines = [
-        f"# Policy for {config.task}",
+        f"# Policy for {task.id}",
         "",
-        "Corrects the split that the heuristic "
-        f"`{config.balloon.codec.heuristic}` proposes; a correction of zero is exactly it.",
+        f"Corrects what the heuristic `{task.heuristic}` proposes; a correction of zero is exactly "
+        f"it. It decides, for each VM: {', '.join(task.codec.actions)}.",
         "",
         f"* Made by: `{command}`",
         f"* Data: {_trace(config)}, train split (60 % of the VMs, first 60 % of the time)",
-        f"* Hosts: {fleet.num_vms[0]} to {fleet.num_vms[1]} VMs; peak working sets "
-        f"{fleet.load[0]:g} to {fleet.load[1]:g} times the memory; "
-        f"swap on {', '.join(fleet.tiers)}; "
-        f"{fleet.fault_pressure_hz[0]:g} to {fleet.fault_pressure_hz[1]:g} touches/s that can miss",
+        f"* Hosts: {_hosts(config)}",
         f"* Learner: PPO, {config.total_steps:,} decisions, seed {config.seed}; "
         f"network of width {config.ppo.width}, pooled over VMs",
-        f"* Decides every {config.balloon.physics.clock.control_interval_s:g} s",
+        f"* Decides every {task.physics.clock.control_interval_s:g} s",
         "",
         "## Intended use",
         "",
-        "Division of one host's memory between its VMs by balloons. Run it in observe and advise "
-        "mode on your own host first. Outside the training range the controller falls back to "
-        f"`{config.balloon.codec.heuristic}`.",
+        f"{_USES[task.id]} Run it in observe and advise mode on your own host first. Outside the "
+        f"training range the controller falls back to `{task.heuristic}`.",
         "",
         "## Limits",
         "",
-        "Trained and judged in simulation. It knows nothing of NUMA, huge pages or shared pages. "
-        "It cannot see a working set that jumps before the jump.",
+        f"Trained and judged in simulation. {_LIMITS[task.id]}",
     ]
     for title, settings, summary in results:
         lines += ["", f"## Evaluation: {title}", ""]
@@ -83,6 +79,39 @@ def model_card(
             gains_table(summary).markdown(),
         ]
     return "\n".join(lines) + "\n"
+
+
+_USES = {
+    BALLOON: "Division of one host's memory between its VMs by balloons.",
+    CACHE: "Division of one host's last-level cache between its VMs by way masks or page colours.",
+    HOST: (
+        "Division of one host's memory, last-level cache and CPU time between its VMs, and choice "
+        "of their devices and monitors."
+    ),
+}
+_UNSEEN = "It knows nothing of NUMA, huge pages or shared pages."
+_LIMITS = {
+    BALLOON: f"{_UNSEEN} It cannot see a working set that jumps before the jump.",
+    CACHE: (
+        "It knows nothing of NUMA, prefetchers or overlapping way masks. "
+        "It cannot see a phase of a program before it begins."
+    ),
+    HOST: f"{_UNSEEN} It cannot see a jump of demand or a phase of a program before it begins.",
+}
+
+
+def _hosts(config: TrainConfig) -> str:
+    """The hosts that the policy was trained on, in words."""
+    fleet = config.scenario.fleet
+    said = [f"{fleet.num_vms[0]} to {fleet.num_vms[1]} VMs"]
+    if config.task.id != CACHE:
+        said += [
+            f"peak working sets {fleet.load[0]:g} to {fleet.load[1]:g} times the memory",
+            f"swap on {', '.join(fleet.tiers)}",
+            f"{fleet.fault_pressure_hz[0]:g} to {fleet.fault_pressure_hz[1]:g} touches/s that can "
+            "miss",
+        ]
+    return "; ".join(said)
 
 
 def _trace(config: TrainConfig) -> str:

@@ -109,7 +109,7 @@ def _pictures(contest: Contest, summary: Summary) -> dict[str, bytes]:
     """PNG files by name."""
     figures = {
         "standing": charts.standing(summary),
-        "parts": charts.parts(summary, contest.config.balloon.weights),
+        "parts": charts.parts(summary, contest.config.task.weights),
     }
     if summary.subject.gains:
         figures["gains"] = charts.gains(summary)
@@ -131,10 +131,10 @@ def _timeline(contest: Contest, summary: Summary) -> Figure | None:
         return None
     number = timeline.telling_scenario(contest.evaluation, subject.name, best)
     scenario = make_source(config.scenario, config.split, config.seed)(number)
-    shape = WorldShape.of(config.scenario, config.balloon)
+    shape = WorldShape.of(config.scenario, config.task)
     pair = (subject, contest.roster[best])
     return timeline.draw(
-        [timeline.record(one.name, one.make, scenario, shape, config.balloon) for one in pair]
+        [timeline.record(one.name, one.make, scenario, shape, config.task) for one in pair]
     )
 
 
@@ -166,12 +166,12 @@ def _sections(summary: Summary, pictures: dict[str, bytes]) -> list[Section]:
 
 
 def _title(contest: Contest) -> str:
-    return f"{contest.config.task} on {contest.config.split} scenarios"
+    return f"{contest.config.task.id} on {contest.config.split} scenarios"
 
 
 def _setting(contest: Contest) -> str:
     config, evaluation = contest.config, contest.evaluation
-    minutes = evaluation.steps * config.balloon.physics.clock.control_interval_s / 60
+    minutes = evaluation.steps * config.task.physics.clock.control_interval_s / 60
     trace = config.scenario.toy or " + ".join(config.scenario.traces)
     unseen = "VMs and time that training never saw; " if config.split == "test" else ""
     return (

@@ -29,6 +29,7 @@ from gymbal_agents.callbacks import (
 )
 from gymbal_agents.config import TrainConfig
 from gymbal_agents.evaluate import AgentFactory, WorldShape, evaluate
+from gymbal_agents.oracles import oracles_of
 from gymbal_agents.roster import Tuned, build_roster
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.set_policy import SetActorCriticPolicy
@@ -36,7 +37,7 @@ from gymbal_agents.torch_policy import TorchPolicy
 from gymbal_agents.train import train
 from gymbal_envs.scenarios.source import make_source
 from gymbal_runtime.codec_agent import CodecAgent
-from gymbal_runtime.heuristics import HEURISTICS
+from gymbal_runtime.heuristics import heuristics_of
 
 VALIDATION_SEED = 1
 
@@ -58,8 +59,8 @@ class Judge:
             agents,
             make_source(config.scenario, "validation", VALIDATION_SEED),
             config.evaluate_scenarios,
-            WorldShape.of(config.scenario, config.balloon),
-            config.balloon,
+            WorldShape.of(config.scenario, config.task),
+            config.task,
             num_threads=config.threads,
         )
         return {
@@ -75,7 +76,7 @@ class Judge:
 def network_agent(model: PPO, config: TrainConfig) -> CodecAgent:
     """The learner's network behind the runtime's codec, as the controller would run it."""
     assert isinstance(model.policy, SetActorCriticPolicy)
-    return CodecAgent(config.balloon.codec, TorchPolicy(model.policy.network))
+    return CodecAgent(config.task.codec, TorchPolicy(model.policy.network))
 
 
 def run_training(
@@ -103,14 +104,14 @@ def run_training(
     judge = Judge(config)
     if reference and not resume:
         with console.status("judging the baselines on validation scenarios"):
-            roster = build_roster([*HEURISTICS, "oracle_now"], tuned=tuned)
+            quick = [name for name in oracles_of(config.task.id) if name != "oracle"]
+            roster = build_roster(["heuristics", *quick], tuned=tuned, task=config.task.id)
             values = judge({name: contender.make for name, contender in roster.items()})
         write_reference_lines(folder, config, values)
-        best = max((name for name in HEURISTICS), key=lambda name: values[name]["reward"])
-        console.print(
-            f"validation: best baseline [bold]{best}[/] loses {-values[best]['reward']:.4f} "
-            f"per decision, the oracle of the present {-values['oracle_now']['reward']:.4f}"
-        )
+        best = max(heuristics_of(config.task.id), key=lambda name: values[name]["reward"])
+        shown = {f"best baseline [bold]{best}[/]": best, **{name: name for name in quick}}
+        said = (f"{label} loses {-values[name]['reward']:.4f}" for label, name in shown.items())
+        console.print(f"validation, per decision: {', '.join(said)}")
     with _progress(console) as progress:
         task = progress.add_task("training", total=config.total_steps, note="")
 

@@ -12,23 +12,31 @@ from torch import nn
 
 
 class SetNetwork(nn.Module):
-    """Actions (B, V) and value (B,) of a batch of hosts.
+    """Actions (B, V), or (B, V, A) where A is not 1, and value (B,) of a batch of hosts.
 
     Args:
         num_vm_features: F.
         num_host_features: G.
         width: of every hidden layer.
+        num_actions: A, numbers that each VM gets.
     """
 
-    def __init__(self, num_vm_features: int, num_host_features: int, width: int = 64) -> None:
+    def __init__(
+        self,
+        num_vm_features: int,
+        num_host_features: int,
+        width: int = 64,
+        num_actions: int = 1,
+    ) -> None:
         super().__init__()
+        self.num_actions = num_actions
         self.vm_in = nn.Linear(num_vm_features, width)
         self.host_in = nn.Linear(num_host_features, width, bias=False)
         self.vm_code = nn.Linear(width, width)
         self.context = nn.Linear(2 * width + num_host_features, width)
         self.head_own = nn.Linear(width, width)
         self.head_context = nn.Linear(width, width, bias=False)
-        self.head_out = nn.Linear(width, 1)
+        self.head_out = nn.Linear(width, num_actions)
         self.value = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -55,5 +63,8 @@ class SetNetwork(nn.Module):
         top = (code * here).amax(1)  # codes are not negative, so absent rows never win
         context = th.relu(self.context(th.cat([mean, top, host], dim=-1)))
         hidden = th.relu(self.head_own(code) + self.head_context(context).unsqueeze(1))
-        action = th.tanh(self.head_out(hidden).squeeze(-1)) * present
+        if self.num_actions == 1:
+            action = th.tanh(self.head_out(hidden).squeeze(-1)) * present
+        else:
+            action = th.tanh(self.head_out(hidden)) * here
         return action, self.value(context).squeeze(-1)

@@ -1,4 +1,4 @@
-"""The set network as a stable-baselines3 policy: a Gaussian around each VM's mean correction."""
+"""The set network as a stable-baselines3 policy: a Gaussian around each VM's mean corrections."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class SetActorCriticPolicy(ActorCriticPolicy):
 
     Args:
         observation_space: with keys ``vms``, ``host`` and ``present``.
-        action_space: one correction per slot.
+        action_space: corrections of each slot, (V,) or (V, A).
         lr_schedule: learning rate by remaining progress.
         width: of the hidden layers.
-        log_std_init: of the exploration, the same for all VMs.
+        log_std_init: of the exploration, the same for all VMs and at first for all actions.
         **kwargs: for `ActorCriticPolicy`.
     """
 
@@ -50,15 +50,16 @@ class SetActorCriticPolicy(ActorCriticPolicy):
         assert isinstance(space, spaces.Dict)
         num_vm_features = int(space["vms"].shape[-1])  # type: ignore[index]
         num_host_features = int(space["host"].shape[-1])  # type: ignore[index]
-        self.network = SetNetwork(num_vm_features, num_host_features, self.width)
-        self.log_std = nn.Parameter(th.full((), float(self.log_std_init)))
+        axes = self.action_space.shape[1:]  # type: ignore[index]
+        self.network = SetNetwork(num_vm_features, num_host_features, self.width, math.prod(axes))
+        self.log_std = nn.Parameter(th.full(axes, float(self.log_std_init)))
         options: dict[str, Any] = {"lr": lr_schedule(1), **self.optimizer_kwargs}
         self.optimizer = self.optimizer_class(self.parameters(), **options)
 
     def forward(
         self, obs: PyTorchObs, deterministic: bool = False
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """Actions (B, V), values (B, 1) and log-probabilities (B,)."""
+        """Actions (B, V) or (B, V, A), values (B, 1) and log-probabilities (B,)."""
         mean, value, present = self._run(obs)
         noise = th.zeros_like(mean) if deterministic else th.randn_like(mean)
         actions = mean + noise * self.log_std.exp()
@@ -69,7 +70,7 @@ class SetActorCriticPolicy(ActorCriticPolicy):
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
         """Values, log-probabilities and entropies of actions taken earlier."""
         mean, value, present = self._run(obs)
-        entropy = (self.log_std + 0.5 + _LOG_SQRT_2PI) * present.sum(1)
+        entropy = (self.log_std + 0.5 + _LOG_SQRT_2PI).sum() * present.sum(1)
         return value.unsqueeze(-1), self._log_prob(actions, mean, present), entropy
 
     def predict_values(self, obs: PyTorchObs) -> th.Tensor:
@@ -94,8 +95,11 @@ class SetActorCriticPolicy(ActorCriticPolicy):
         return mean, value, present
 
     def _log_prob(self, actions: th.Tensor, mean: th.Tensor, present: th.Tensor) -> th.Tensor:
-        scaled = (actions - mean) * (-self.log_std).exp()
+        # The learner's buffer keeps actions flat.
+        scaled = (actions.reshape(mean.shape) - mean) * (-self.log_std).exp()
         each = -0.5 * scaled.pow(2) - self.log_std - _LOG_SQRT_2PI
+        if each.dim() == 3:
+            each = each.sum(2)
         return (each * present).sum(1)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:

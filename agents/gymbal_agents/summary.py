@@ -13,14 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_agents.contest import Contest
-from gymbal_agents.evaluate import MEASURES, Evaluation
+from gymbal_agents.evaluate import Evaluation
 from gymbal_agents.roster import Contender, Kind
 from gymbal_agents.statistics import Estimate, gap_closed, interquartile_mean, mean
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST
 
 Floats = NDArray[np.float64]
 
 PERCENT = 100.0
-NUM_LOAD_GROUPS = 3
+NUM_THIRDS = 3
+_KINDS_OF = {
+    BALLOON: ("swap tier", "load"),
+    CACHE: ("cache", "VMs"),
+    HOST: ("swap tier", "load", "cache"),
+}
+"""By what scenarios are grouped in each task."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Group:
     """Scenarios that have something in common.
 
     Attributes:
-        kind: ``swap tier`` or ``load``.
+        kind: what they have in common: ``swap tier``, ``load``, ``cache`` or ``VMs``.
         label: which.
         num_scenarios: how many.
         cost: of the best heuristic there, percent.
@@ -80,7 +87,7 @@ class Summary:
         shared: number of scenarios that everybody played.
         best_heuristic: the one of least mean cost over all that it played; None if none played.
         oracle: the one that bounds the gap: ``oracle``, else ``oracle_now``, else None.
-        groups: the same by swap tier and by load.
+        groups: the same by what matters in the task.
     """
 
     lines: tuple[Line, ...]
@@ -124,7 +131,7 @@ def summarise(contest: Contest) -> Summary:
     ]
     groups: tuple[Group, ...] = ()
     if best is not None:
-        groups = tuple(_groups(evaluation, teams, best))
+        groups = tuple(_groups(evaluation, teams, best, contest.config.task.id))
     return Summary(
         tuple(sorted(lines, key=lambda line: line.cost.value)), shared, best, oracle, groups
     )
@@ -176,7 +183,7 @@ def _line(
         cost_iqm=interquartile_mean(-PERCENT * rewards[:, :shared]),
         measures={
             key: float(np.mean([evaluation.values(m.name, key)[:shared] for m in members]))
-            for key in MEASURES
+            for key in evaluation.measures[members[0].name]
         },
         gains=gains,
         gap_closed=closed,
@@ -194,10 +201,12 @@ def _gain(ours: Floats, theirs: Floats) -> Estimate:
     return mean(PERCENT * (ours[:, :both] - theirs[:both]))
 
 
-def _groups(evaluation: Evaluation, teams: dict[str, list[Contender]], best: str) -> list[Group]:
+def _groups(
+    evaluation: Evaluation, teams: dict[str, list[Contender]], best: str, task: str
+) -> list[Group]:
     groups = []
     reference = evaluation.values(best)
-    for kind, label, index in _partitions(evaluation):
+    for kind, label, index in _partitions(evaluation, task):
         gains = {}
         for name, members in teams.items():
             rewards = _rewards(evaluation, members)
@@ -209,14 +218,33 @@ def _groups(evaluation: Evaluation, teams: dict[str, list[Contender]], best: str
     return groups
 
 
-def _partitions(evaluation: Evaluation) -> list[tuple[str, str, NDArray[np.int64]]]:
-    """(kind, label, scenario numbers) by swap tier and by thirds of load."""
-    tiers = np.array([facts.tier for facts in evaluation.scenarios])
-    found = [("swap tier", str(tier), np.flatnonzero(tiers == tier)) for tier in np.unique(tiers)]
-    load = np.array([facts.load for facts in evaluation.scenarios])
-    edges = np.unique(np.quantile(load, np.linspace(0, 1, NUM_LOAD_GROUPS + 1)))
-    which = np.clip(np.searchsorted(edges, load, side="right") - 1, 0, max(edges.size - 2, 0))
+def _partitions(evaluation: Evaluation, task: str) -> list[tuple[str, str, NDArray[np.int64]]]:
+    """(kind, label, scenario numbers) by what distinguishes the scenarios of a task."""
+    facts = evaluation.scenarios
+    kinds = {
+        "swap tier": lambda: _by_label([one.tier for one in facts]),
+        "load": lambda: _by_thirds(np.array([one.load for one in facts]), "{:.2f}"),
+        "cache": lambda: _by_label([one.cache for one in facts]),
+        "VMs": lambda: _by_thirds(np.array([float(one.num_vms) for one in facts]), "{:.0f}"),
+    }
+    return [
+        (kind, label, index)
+        for kind in _KINDS_OF[task]
+        for label, index in kinds[kind]()
+        if index.size
+    ]
+
+
+def _by_label(labels: Sequence[str]) -> list[tuple[str, NDArray[np.int64]]]:
+    found = np.array(labels)
+    return [(str(label), np.flatnonzero(found == label)) for label in np.unique(found)]
+
+
+def _by_thirds(values: Floats, form: str) -> list[tuple[str, NDArray[np.int64]]]:
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, NUM_THIRDS + 1)))
+    which = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(edges.size - 2, 0))
+    found = []
     for k in range(max(edges.size - 1, 1)):
-        label = f"{edges[k]:.2f}-{edges[min(k + 1, edges.size - 1)]:.2f}"
-        found.append(("load", label, np.flatnonzero(which == k)))
-    return [part for part in found if part[2].size]
+        low, high = edges[k], edges[min(k + 1, edges.size - 1)]
+        found.append((f"{form.format(low)}-{form.format(high)}", np.flatnonzero(which == k)))
+    return found

@@ -10,7 +10,6 @@ import rich.box
 import rich.table
 
 from gymbal_agents.charts import row_label
-from gymbal_agents.evaluate import MEASURES
 from gymbal_agents.statistics import Estimate
 from gymbal_agents.summary import PERCENT, Line, Summary
 
@@ -19,7 +18,11 @@ _UNITS = {
     "progress_lost": ("progress lost, %", PERCENT, "{:.2f}"),
     "balloon_traffic": ("balloon traffic, % of host/decision", PERCENT, "{:.2f}"),
     "processes_killed": ("processes killed, %", PERCENT, "{:.3f}"),
+    "cache_moved": ("cache moved, %/decision", PERCENT, "{:.2f}"),
     "lost_to_memory": ("lost to memory, %", PERCENT, "{:.2f}"),
+    "lost_to_cache": ("lost to the cache, %", PERCENT, "{:.2f}"),
+    "lost_to_io": ("lost to devices, %", PERCENT, "{:.2f}"),
+    "lost_to_monitors": ("lost to monitors, %", PERCENT, "{:.2f}"),
     "swap_in_bytes_s": ("swap-in, MB/s", 1e-6, "{:.1f}"),
     "swap_out_bytes_s": ("swap-out, MB/s", 1e-6, "{:.1f}"),
 }
@@ -130,13 +133,14 @@ def gains_table(summary: Summary) -> Table:
 
 def measures_table(summary: Summary) -> Table:
     """Every measure of every agent."""
-    units = [_UNITS[name] for name in MEASURES]
+    names = list(summary.lines[0].measures)
+    units = [_UNITS[name] for name in names]
     rows = tuple(
         (
             row_label(line),
             *(
                 form.format(factor * line.measures[name])
-                for name, (_, factor, form) in zip(MEASURES, units, strict=True)
+                for name, (_, factor, form) in zip(names, units, strict=True)
             ),
         )
         for line in summary.lines
@@ -151,7 +155,7 @@ def measures_table(summary: Summary) -> Table:
 
 
 def groups_table(summary: Summary, shown: Sequence[Line]) -> Table:
-    """Gains over the best heuristic by swap tier and by load."""
+    """Gains over the best heuristic by groups of scenarios."""
     rows = tuple(
         (
             f"{group.kind} {group.label}",
@@ -165,8 +169,9 @@ def groups_table(summary: Summary, shown: Sequence[Line]) -> Table:
         for group in summary.groups
     )
     best = summary.best_heuristic
+    kinds = dict.fromkeys(group.kind for group in summary.groups)
     return Table(
-        title="By swap tier and by load",
+        title=f"By {' and by '.join(kinds)}",
         note=f"Cost of {best}, and what others save against it there, in percentage points.",
         header=("scenarios", "n", f"{best}, %", *(row_label(line) for line in shown)),
         rows=rows,

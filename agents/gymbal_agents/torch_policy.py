@@ -21,7 +21,7 @@ class TorchPolicy:
         self.network = network
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
-        """Observation to (H, V) action."""
+        """Observation to (H, V) or (H, V, A) action."""
         with th.no_grad():
             action, _ = self.network(
                 th.as_tensor(observation["vms"]),

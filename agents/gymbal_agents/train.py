@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +12,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
 from gymbal_agents.config import ConfigError, TrainConfig
+from gymbal_agents.pretrain import pretrain
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.set_policy import SetActorCriticPolicy
-from gymbal_agents.vec_env import BalloonVecEnv
+from gymbal_agents.vec_env import HostVecEnv
 from gymbal_envs.scenarios.source import make_source
-from gymbal_envs.tasks.balloon.worlds import BalloonWorlds, ScenarioSource
+from gymbal_envs.tasks.worlds import HostWorlds, ScenarioSource
 
 STAGGER = 8
 """Groups of hosts whose episodes end at different times."""
@@ -23,32 +25,32 @@ STAGGER = 8
 
 def make_worlds(
     config: TrainConfig, source: ScenarioSource, num_worlds: int, encode: bool = True
-) -> BalloonWorlds:
+) -> HostWorlds:
     """Hosts that play the configuration's scenarios."""
-    interval = config.balloon.physics.clock.control_interval_s
-    return BalloonWorlds(
+    interval = config.task.physics.clock.control_interval_s
+    return HostWorlds(
         source,
         num_worlds=num_worlds,
         episode_steps=config.scenario.episode_steps(interval),
         num_vms=config.scenario.num_vms,
         num_knots=config.scenario.num_knots,
-        config=config.balloon,
+        config=config.task,
         num_threads=config.threads,
         encode=encode,
     )
 
 
-def make_vec_env(config: TrainConfig) -> BalloonVecEnv:
+def make_vec_env(config: TrainConfig) -> HostVecEnv:
     """The learner's hosts and, if configured, their twins under the plain heuristic."""
     source = make_source(config.scenario, "train", config.seed)
     worlds = make_worlds(config, source, config.ppo.num_envs)
     twin = (
         make_worlds(config, source, config.ppo.num_envs, encode=False) if config.ppo.twin else None
     )
-    return BalloonVecEnv(worlds, twin, config.ppo.reward_scale, STAGGER)
+    return HostVecEnv(worlds, twin, config.ppo.reward_scale, STAGGER)
 
 
-def make_learner(config: TrainConfig, env: BalloonVecEnv) -> PPO:
+def make_learner(config: TrainConfig, env: HostVecEnv) -> PPO:
     """A fresh PPO whose policy is exactly the heuristic."""
     ppo = config.ppo
     th.set_num_threads(1)
@@ -81,6 +83,7 @@ def train(
     folder: RunFolder,
     callbacks: list[BaseCallback],
     resume: bool = False,
+    on_pretrain: Callable[[int], None] = lambda decisions: None,
 ) -> PPO:
     """Train until ``config.total_steps``; a resumed run goes on from its last checkpoint.
 
@@ -89,6 +92,7 @@ def train(
         folder: where everything goes.
         callbacks: progress, checkpoints, evaluation.
         resume: continue the run in ``folder``.
+        on_pretrain: told of decisions made before PPO begins.
 
     Returns:
         The trained learner, also stored as ``folder.model``.
@@ -108,6 +112,8 @@ def train(
         folder.save_config(config)
     if checkpoint is None:
         model = make_learner(config, env)
+        if config.ppo.pretrain_decisions > 0:
+            pretrain(model.policy.network, config, env.worlds, on_pretrain)  # type: ignore[arg-type]
     else:
         path, state = checkpoint
         # Scenarios already played are not played again.
@@ -131,6 +137,6 @@ def _same_run(config: TrainConfig, folder: RunFolder) -> None:
         )
 
 
-def episodes_begun(env: BalloonVecEnv) -> int:
+def episodes_begun(env: HostVecEnv) -> int:
     """Number of the first scenario that no host has begun."""
     return int(np.max(env.worlds.episodes)) + 1

@@ -16,7 +16,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import optuna
-from omegaconf import OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -26,8 +25,8 @@ from gymbal_agents.config import ConfigError
 from gymbal_agents.evaluate import WorldShape, evaluate
 from gymbal_envs.scenarios.source import ScenarioConfig, make_source
 from gymbal_envs.scenarios.split import SplitName
-from gymbal_envs.tasks.balloon.worlds import BalloonConfig
-from gymbal_runtime.heuristics import HEURISTICS, make_heuristic
+from gymbal_envs.tasks.config import TaskConfig
+from gymbal_runtime.heuristics import heuristics_of, make_heuristic
 
 Options = dict[str, Any]
 Score = Callable[[Options], float]
@@ -43,9 +42,8 @@ class TuneConfig:
     """One tuning of heuristics.
 
     Attributes:
-        task: the task's id.
+        task: what is decided, how it is rewarded; its own heuristic does not matter.
         scenario: where scenarios come from.
-        balloon: the task's own settings.
         heuristics: names; empty for all.
         trials: parameter sets that each heuristic may try, the default among them.
         num_scenarios: training scenarios that each trial plays.
@@ -55,9 +53,8 @@ class TuneConfig:
         threads: of the engine.
     """
 
-    task: str = "gymbal/Balloon-v0"
+    task: TaskConfig = field(default_factory=TaskConfig)
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
-    balloon: BalloonConfig = field(default_factory=BalloonConfig)
     heuristics: tuple[str, ...] = ()
     trials: int = 64
     num_scenarios: int = 256
@@ -68,9 +65,10 @@ class TuneConfig:
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
-        unknown = sorted(set(self.heuristics) - set(HEURISTICS))
+        known = heuristics_of(self.task.id)
+        unknown = sorted(set(self.heuristics) - set(known))
         if unknown:
-            raise ConfigError(f"no heuristic {unknown[0]!r}; there are {', '.join(HEURISTICS)}")
+            raise ConfigError(f"no heuristic {unknown[0]!r}; there are {', '.join(known)}")
         for name in ("trials", "num_scenarios", "validation_scenarios", "batch", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -78,12 +76,12 @@ class TuneConfig:
     @property
     def names(self) -> tuple[str, ...]:
         """The heuristics to tune."""
-        return self.heuristics or tuple(HEURISTICS)
+        return self.heuristics or tuple(heuristics_of(self.task.id))
 
     @property
     def decisions(self) -> int:
         """Decisions that each heuristic may be simulated for."""
-        steps = WorldShape.of(self.scenario, self.balloon).episode_steps
+        steps = WorldShape.of(self.scenario, self.task).episode_steps
         return self.trials * self.num_scenarios * steps
 
 
@@ -95,6 +93,7 @@ class Tuning:
         options: the best parameters; empty where the published ones are best.
         before, after: on the training scenarios, published and tuned.
         validation_before, validation_after: on scenarios that the search never saw.
+        tried: parameter sets, the published ones among them.
     """
 
     options: Options
@@ -102,6 +101,7 @@ class Tuning:
     after: float
     validation_before: float
     validation_after: float
+    tried: int = 1
 
 
 def tune(config: TuneConfig, storage: Path | None, on_trial: OnTrial) -> dict[str, Tuning]:
@@ -118,10 +118,11 @@ def tune(config: TuneConfig, storage: Path | None, on_trial: OnTrial) -> dict[st
     found = {}
     for name in config.names:
         score = make_score(config, name, "train", config.num_scenarios)
-        study = open_study(_study_name(config, name), storage)
+        study = open_study(study_name(config, name), storage)
         before, options, after = search(study, name, score, config, on_trial)
         check = make_score(config, name, "validation", config.validation_scenarios)
-        found[name] = Tuning(options, before, after, check({}), check(options))
+        tried = config.trials if search_space(name) else 1
+        found[name] = Tuning(options, before, after, check({}), check(options), tried)
     return found
 
 
@@ -129,7 +130,7 @@ def make_score(config: TuneConfig, name: str, split: SplitName, num_scenarios: i
     """The mean reward of a heuristic by its options, always on the same scenarios."""
     source = make_source(config.scenario, split, config.seed)
     drawn = [source(index) for index in range(num_scenarios)]
-    shape = WorldShape.of(config.scenario, config.balloon)
+    shape = WorldShape.of(config.scenario, config.task)
 
     def score(options: Options) -> float:
         played = evaluate(
@@ -137,7 +138,7 @@ def make_score(config: TuneConfig, name: str, split: SplitName, num_scenarios: i
             lambda index: drawn[index],
             num_scenarios,
             shape,
-            config.balloon,
+            config.task,
             batch=config.batch,
             num_threads=config.threads,
         )
@@ -148,7 +149,7 @@ def make_score(config: TuneConfig, name: str, split: SplitName, num_scenarios: i
 
 def search_space(name: str) -> dict[str, BaseDistribution]:
     """What may be varied: the heuristic's tunable ranges, its switches and its choices."""
-    heuristic = HEURISTICS[name]
+    heuristic: Any = type(make_heuristic(name))
     space: dict[str, BaseDistribution] = {}
     for option, (low, high) in heuristic.TUNABLE.items():
         log = low > 0 and high / low > _LOG_FROM_RATIO
@@ -178,74 +179,55 @@ def open_study(study_name: str, storage: Path | None) -> optuna.Study:
 
 
 def search(
-    study: optuna.Study, name: str, score: Score, config: TuneConfig, on_trial: OnTrial
+    study: optuna.Study,
+    name: str,
+    score: Score,
+    config: TuneConfig,
+    on_trial: OnTrial,
+    start: Options | None = None,
 ) -> tuple[float, Options, float]:
     """Run the trials that are still to run.
+
+    Trial 0 are the options ``start``, which ``score`` knows; None for the published ones.
 
     The sampler is seeded by the number of finished trials: a search that was killed and resumed
     finds what an uninterrupted one finds.
 
     Returns:
-        Score of the default, best options, their score.
+        Score of trial 0, best options (empty for those of trial 0), their score.
     """
     space = search_space(name)
     finished = study.get_trials(states=(TrialState.COMPLETE,))
     for _ in finished:
         on_trial(name, study.best_value)
     if not finished:
-        study.add_trial(create_trial(params=_default(name), distributions=space, value=score({})))
+        first = _default(name, start or {})
+        study.add_trial(create_trial(params=first, distributions=space, value=score({})))
         on_trial(name, study.best_value)
-    for number in range(max(len(finished), 1), config.trials):
+    # Where nothing can be varied there is nothing to try.
+    for number in range(max(len(finished), 1), config.trials if space else 1):
         study.sampler = optuna.samplers.TPESampler(seed=config.seed + 1000 * number)
         trial = study.ask(space)
         study.tell(trial, score(_rounded(trial.params)))
         on_trial(name, study.best_value)
-    trials = study.get_trials(states=(TrialState.COMPLETE,))
-    best = study.best_trial
-    before = float(trials[0].value or 0.0)
+    before = float(study.get_trials(states=(TrialState.COMPLETE,))[0].value or 0.0)
     if study.best_value <= before:
         return before, {}, before
-    return before, _rounded(best.params), study.best_value
+    return before, _rounded(study.best_trial.params), study.best_value
 
 
-def write_tuned(path: Path, found: dict[str, Tuning], config: TuneConfig, command: str) -> None:
-    """Write options as YAML that `gymbal_agents.roster.read_tuned` reads.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
-    trace = config.scenario.toy or " + ".join(config.scenario.traces)
-    lines = [
-        "Options of the heuristics, tuned on training scenarios.",
-        f"command: {command}",
-        f"trace: {trace}, seed: {config.seed}",
-        f"budget of each: {config.trials} trials x {config.num_scenarios} scenarios = "
-        f"{config.decisions} decisions",
-        "mean reward per decision, published -> tuned, on training and on validation scenarios:",
-    ]
-    for name, one in found.items():
-        lines.append(
-            f"  {name:<13} {one.before:.4f} -> {one.after:.4f}    "
-            f"{one.validation_before:.4f} -> {one.validation_after:.4f}"
-        )
-    header = "".join(f"# {line}\n" for line in lines)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    options = OmegaConf.to_yaml(OmegaConf.create({k: one.options for k, one in found.items()}))
-    path.write_text(header + options, encoding="utf-8")
+def study_name(config: TuneConfig, name: str, **also: Any) -> str:
+    """Names every setting that a score depends on, so that only the same search is resumed."""
+    same = {k: v for k, v in asdict(config).items() if k not in ("heuristics", "trials", "threads")}
+    same |= {"default": _default(name, {}), "space": str(search_space(name)), **also}
+    return f"{name}-{hashlib.sha256(msgspec.json.encode(same)).hexdigest()[:16]}"
 
 
-def _default(name: str) -> Options:
-    heuristic = make_heuristic(name)
+def _default(name: str, start: Options) -> Options:
+    heuristic = make_heuristic(name, **start)
     return {option: getattr(heuristic, option) for option in search_space(name)}
 
 
 def _rounded(options: Options) -> Options:
     """Six digits are all that a file should show, and what is played is what the file shows."""
     return {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in options.items()}
-
-
-def _study_name(config: TuneConfig, name: str) -> str:
-    """Names every setting that a score depends on, so that only the same search is resumed."""
-    same = {k: v for k, v in asdict(config).items() if k not in ("heuristics", "trials", "threads")}
-    same |= {"default": _default(name), "space": str(search_space(name))}
-    return f"{name}-{hashlib.sha256(msgspec.json.encode(same)).hexdigest()[:16]}"

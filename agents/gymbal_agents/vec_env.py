@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from gymbal_envs.tasks.balloon.reward import TERMS
-from gymbal_envs.tasks.balloon.spaces import action_space, observation_space
-from gymbal_envs.tasks.balloon.worlds import BalloonWorlds, Transition
+from gymbal_envs.tasks.reward import terms_of
+from gymbal_envs.tasks.spaces import action_space, observation_space
+from gymbal_envs.tasks.worlds import HostWorlds, Transition
 from gymbal_runtime.codec import Observation, as_dict
 
 
-class BalloonVecEnv(VecEnv):
+class HostVecEnv(VecEnv):
     """B hosts for a learner.
 
     The learner's reward may be scaled and, with ``twin``, is relative to a twin of each host that
@@ -29,20 +29,22 @@ class BalloonVecEnv(VecEnv):
         worlds: the hosts.
         twin: the same hosts once more, or None for the plain reward.
         reward_scale: factor on the learner's reward; ``info["episode"]`` is not scaled.
-        stagger: see `BalloonWorlds.reset`.
+        stagger: see `HostWorlds.reset`.
     """
 
     render_mode = None  # asked for by the base class; pictures come from the evaluation
 
     def __init__(
         self,
-        worlds: BalloonWorlds,
-        twin: BalloonWorlds | None = None,
+        worlds: HostWorlds,
+        twin: HostWorlds | None = None,
         reward_scale: float = 1.0,
         stagger: int = 8,
     ) -> None:
         super().__init__(
-            worlds.num_worlds, observation_space(worlds.num_vms), action_space(worlds.num_vms)
+            worlds.num_worlds,
+            observation_space(worlds.codec, worlds.num_vms),
+            action_space(worlds.codec, worlds.num_vms),
         )
         self.worlds, self.twin = worlds, twin
         self.reward_scale, self.stagger = reward_scale, stagger
@@ -51,14 +53,14 @@ class BalloonVecEnv(VecEnv):
         # The twin's demand and commands do not depend on the actions, so it steps meanwhile.
         self._meanwhile = ThreadPoolExecutor(1) if twin else None
         self._twin_step: Future[Transition] | None = None
-        self._nothing = np.zeros((self.num_envs, worlds.num_vms))
-        self._actions: NDArray[Any] = np.zeros((self.num_envs, worlds.num_vms))
+        self._nothing = np.zeros((self.num_envs, worlds.num_vms, *worlds.codec.action_axes))
+        self._actions: NDArray[Any] = self._nothing
         self._clear()
 
     def _clear(self) -> None:
         self.returns = np.zeros(self.num_envs)
         self.lengths = np.zeros(self.num_envs, dtype=np.int64)
-        self.term_sums = {name: np.zeros(self.num_envs) for name in TERMS}
+        self.term_sums = {name: np.zeros(self.num_envs) for name in terms_of(self.worlds.config.id)}
 
     def reset(self) -> VecEnvObs:
         """Start every host on a new scenario."""

@@ -11,8 +11,13 @@ except ImportError as missing:
         f'gymbal_envs needs {missing.name}: install it with  pip install "gymbal[envs]"'
     ) from missing
 
-gymnasium.register(
-    id="gymbal/Balloon-v0",
-    entry_point="gymbal_envs.tasks.balloon.env:BalloonEnv",
-    vector_entry_point="gymbal_envs.tasks.balloon.vector:BalloonVectorEnv",
-)
+for _id, _module, _name in (
+    ("gymbal/Balloon-v0", "balloon", "Balloon"),
+    ("gymbal/Cache-v0", "cache", "Cache"),
+    ("gymbal/Host-v0", "host", "WholeHost"),
+):
+    gymnasium.register(
+        id=_id,
+        entry_point=f"gymbal_envs.tasks.{_module}:{_name}Env",
+        vector_entry_point=f"gymbal_envs.tasks.{_module}:{_name}VectorEnv",
+    )

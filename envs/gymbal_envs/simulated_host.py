@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gymbal_envs.scenarios.scenario import Scenario
-from gymbal_envs.scenarios.source import ScenarioConfig, make_source
+from gymbal_envs.scenarios.source import default_scenario, make_source
 from gymbal_envs.scenarios.split import SplitName
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.simulator.params import PhysicsParams
-from gymbal_envs.tasks.balloon.reward import reward_terms
+from gymbal_envs.tasks.config import default_task
+from gymbal_envs.tasks.reward import share_weighted
 from gymbal_runtime.command import Command
+from gymbal_runtime.tasks import BALLOON
 from gymbal_runtime.telemetry import Telemetry
 
 
@@ -30,20 +34,22 @@ class SimulatedHost:
         self.engine = Engine(1, scenario.num_vms, scenario.num_knots, physics)
         self.engine.load([0], [scenario])
         self.progress_lost: list[float] = []
-        self._targets = self.engine.vm[:, at.TARGET].copy()
+        self._command = Command.no_change(1, scenario.num_vms)
         self._begun = False
 
     def telemetry(self) -> Telemetry:
         """What the sensors show after one more control interval (at first: at the start)."""
         if self._begun:
-            self.engine.step(self._targets)
-            self.progress_lost.append(float(reward_terms(self.engine)["progress_lost"][0]))
+            self.engine.step(self._command)
+            interval_s = self.engine.params.clock.control_interval_s
+            lost = share_weighted(self.engine, at.LOST)[0] / interval_s
+            self.progress_lost.append(float(lost))
         self._begun = True
         return self.engine.telemetry()
 
     def apply(self, command: Command) -> None:
-        """Set the balloon targets for the coming intervals."""
-        self._targets = command.balloon_bytes
+        """Carry out a command in the coming interval; it stays in force."""
+        self._command = command
 
     def close(self) -> None:
         """Nothing to release."""
@@ -55,6 +61,7 @@ def open_host(
     split: str = "test",
     trace: str = "synthetic",
     toy: str = "",
+    task: str = BALLOON,
 ) -> SimulatedHost:
     """A simulated host for ``gymbal-control run --host simulated --host-option key=value``.
 
@@ -63,13 +70,15 @@ def open_host(
         seed: of the draw.
         split: train, validation or test.
         trace: ``synthetic`` or the path of a trace file.
-        toy: ``opposite-peaks`` for the hand-written scenario.
+        toy: name of a hand-written scenario, such as ``opposite-peaks``.
+        task: id of the task whose hosts, programs and control interval it takes.
 
     Raises:
-        ValueError: for a number that is none, an unknown split, toy or trace.
+        ValueError: for a number that is none, an unknown split, toy, trace or task.
     """
     parts: dict[str, SplitName] = {"train": "train", "validation": "validation", "test": "test"}
     if split not in parts:
         raise ValueError(f"split must be one of {', '.join(parts)}, not {split!r}")
-    config = ScenarioConfig(trace=trace, toy=toy)
-    return SimulatedHost(make_source(config, parts[split], int(seed))(int(scenario)))
+    physics = default_task(task).physics
+    config = replace(default_scenario(task), trace=trace, toy=toy)
+    return SimulatedHost(make_source(config, parts[split], int(seed))(int(scenario)), physics)

@@ -8,18 +8,32 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from gymbal_agents.config import ConfigError, TrainConfig, typed
+from gymbal_envs.scenarios.source import default_scenario
+from gymbal_envs.tasks.config import default_task
+from gymbal_runtime.tasks import TASKS, short_name
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def test_the_yaml_files_say_what_the_code_does_by_default() -> None:
+@pytest.mark.parametrize("task", TASKS)
+def test_the_yaml_files_say_what_the_code_does_by_default(task: str) -> None:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        composed = OmegaConf.to_container(compose("train"), resolve=False)
+        choice = [f"task={short_name(task)}"]
+        composed = OmegaConf.to_container(compose("train", choice), resolve=False)
     assert isinstance(composed, dict)
     for key in ("out", "resume", "reference"):
         composed.pop(key)
     config = typed(TrainConfig, composed)
-    assert asdict(config) == asdict(TrainConfig())
+    by_default = TrainConfig(task=default_task(task), scenario=default_scenario(task))
+    assert asdict(config) == asdict(by_default)
+    assert asdict(TrainConfig().task) == asdict(default_task())
+
+
+@pytest.mark.parametrize("scenario", ["large", "toy"])
+def test_another_scenario_can_be_chosen(scenario: str) -> None:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed = compose("evaluate", [f"scenario={scenario}"])
+    assert (composed.scenario.toy != "") == (scenario == "toy")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +43,9 @@ def test_the_yaml_files_say_what_the_code_does_by_default() -> None:
         ({"scenario": {"fleet": {"loed": [1, 2]}}}, "scenario.fleet.loed"),
         ({"scenario": {"fleet": {"tiers": ["floppy"]}}}, "floppy"),
         ({"scenario": {"fleet": {"monitor": 7}}}, "monitor"),
-        ({"balloon": {"physics": {"clock": {"control_interval_s": 2.5}}}}, "control_interval_s"),
+        ({"task": {"physics": {"clock": {"control_interval_s": 2.5}}}}, "control_interval_s"),
+        ({"task": {"id": "gymbal/Balloon-v1"}}, "no task"),
+        ({"task": {"id": "gymbal/Cache-v0"}}, "task.heuristic 'senpai' decides nothing"),
         ({"seed": 1.5}, "seed"),
     ],
 )
@@ -39,5 +55,5 @@ def test_a_mistake_is_named(values: dict, said: str) -> None:
 
 
 def test_the_options_of_a_heuristic_are_free_form() -> None:
-    config = typed(TrainConfig, {"balloon": {"codec": {"options": {"anything": 1.0}}}})
-    assert config.balloon.codec.options == {"anything": 1.0}
+    config = typed(TrainConfig, {"task": {"options": {"anything": 1.0}}})
+    assert config.task.options == {"anything": 1.0}

@@ -6,12 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gymbal_agents.evaluate import MEASURES, Evaluation, ScenarioFacts, WorldShape, evaluate
+from gymbal_agents.evaluate import Evaluation, ScenarioFacts, WorldShape, evaluate
+from gymbal_agents.measures import measures_of
 from gymbal_agents.roster import build_roster
 from gymbal_envs.scenarios.source import ScenarioConfig, ScenarioSource, make_source
-from gymbal_envs.tasks.balloon.reward import TERMS
-from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds
+from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.reward import terms_of
+from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.command import Command
+from gymbal_runtime.tasks import BALLOON
 
 Evaluate = Callable[..., Evaluation]
 
@@ -23,7 +26,7 @@ def source(short_scenarios: ScenarioConfig) -> ScenarioSource:
 
 @pytest.fixture
 def shape(short_scenarios: ScenarioConfig) -> WorldShape:
-    return WorldShape.of(short_scenarios, BalloonConfig())
+    return WorldShape.of(short_scenarios, TaskConfig())
 
 
 def factories(*names: str):
@@ -40,7 +43,7 @@ def test_result_does_not_depend_on_the_batch(source, shape, batch: int) -> None:
     whole = evaluate(agents, source, 5, shape, batch=5)
     parts = evaluate(agents, source, 5, shape, batch=batch, num_threads=2)
     for name in agents:
-        for measure in MEASURES:
+        for measure in measures_of(BALLOON):
             np.testing.assert_array_equal(
                 whole.values(name, measure),
                 parts.values(name, measure),
@@ -61,9 +64,11 @@ def test_scenarios_are_the_sources_in_order(source, shape) -> None:
 
 
 def test_reward_is_minus_the_weighted_terms(source, shape) -> None:
-    config = BalloonConfig()
+    config = TaskConfig()
     played = evaluate(factories("meb"), source, 4, shape, config)
-    total = sum(getattr(config.weights, name) * played.values("meb", name) for name in TERMS)
+    total = sum(
+        getattr(config.weights, name) * played.values("meb", name) for name in terms_of(BALLOON)
+    )
     np.testing.assert_allclose(played.values("meb"), -total, rtol=1e-12, atol=1e-15)
     assert (played.values("meb", "lost_to_memory") <= played.values("meb", "progress_lost")).all()
 
@@ -103,16 +108,16 @@ def test_a_slow_agent_plays_the_first_scenarios_only(source, shape) -> None:
 
 
 def test_weights_are_those_of_the_config(source, shape) -> None:
-    heavy = BalloonConfig()
+    heavy = TaskConfig()
     heavy = replace(heavy, weights=replace(heavy.weights, progress_lost=10.0))
     light, ten = (evaluate(factories("static"), source, 2, shape, c) for c in (None, heavy))
     assert (ten.values("static") < light.values("static")).all()
 
 
 def test_oracles_see_the_worlds_they_play(source, shape) -> None:
-    seen: list[BalloonWorlds] = []
+    seen: list[HostWorlds] = []
 
-    def spy(worlds: BalloonWorlds):
+    def spy(worlds: HostWorlds):
         seen.append(worlds)
         return factories("static")["static"](worlds)
 

@@ -19,7 +19,7 @@ from gymbal_envs.scenarios.toy import OppositePeaks
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.simulator.params import GIB, TIERS
-from gymbal_envs.tasks.balloon.worlds import BalloonConfig
+from gymbal_envs.tasks.config import TaskConfig
 
 
 def split(losses: np.ndarray) -> np.ndarray:
@@ -87,8 +87,8 @@ def test_knowing_more_is_better() -> None:
         {name: contender.make for name, contender in roster.items()},
         make_source(config, "validation", 0),
         12,
-        WorldShape.of(config, BalloonConfig()),
-        BalloonConfig(),
+        WorldShape.of(config, TaskConfig()),
+        TaskConfig(),
     )
     static, now, oracle = (played.values(n).mean() for n in ("static", "oracle_now", "oracle"))
     assert static < now <= oracle

@@ -77,8 +77,8 @@ def test_timeline_is_the_scenario_that_was_scored(
 ) -> None:
     config = contest.config
     scenario = make_source(short_scenarios, config.split, config.seed)(3)
-    shape = WorldShape.of(short_scenarios, config.balloon)
-    seen = timeline.record("esx", contest.roster["esx"].make, scenario, shape, config.balloon)
+    shape = WorldShape.of(short_scenarios, config.task)
+    seen = timeline.record("esx", contest.roster["esx"].make, scenario, shape, config.task)
     assert seen.cost.mean() == pytest.approx(-contest.evaluation.values("esx")[3], rel=1e-12)
     assert seen.held_bytes.shape == (30, int(scenario.present.sum()))
     assert (seen.held_bytes.sum(axis=1) <= scenario.capacity_bytes * (1 + 1e-9)).all()

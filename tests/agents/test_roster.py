@@ -7,6 +7,8 @@ import pytest
 from gymbal_agents.roster import RosterError, build_roster, policy_files, read_tuned
 from gymbal_runtime.bundle import BundleError
 from gymbal_runtime.heuristics import HEURISTICS
+from gymbal_runtime.heuristics.stacked import RESOURCE_FIELDS
+from gymbal_runtime.tasks import HOST
 
 
 def test_groups_stand_for_their_members() -> None:
@@ -84,6 +86,23 @@ def test_a_path_with_an_equals_sign_is_a_path(tmp_path: Path, monkeypatch) -> No
 def test_nobody_is_an_error() -> None:
     with pytest.raises(RosterError, match="no agents"):
         build_roster([])
+
+
+def test_a_stack_is_taken_apart_as_it_was_tuned() -> None:
+    tuned = {"stacked": {"cache": {"name": "kpart"}, "cpu": {"name": "steal_feedback"}}}
+    roster = build_roster(["heuristics", "ablation"], tuned=tuned, task=HOST)
+    made = {name: one.make(None).options() for name, one in roster.items() if "stacked" in name}  # type: ignore[arg-type, attr-defined]
+    assert len(made) == 1 + 2 * len(RESOURCE_FIELDS)
+    for resource in RESOURCE_FIELDS:
+        alone, rest = made[f"stacked_{resource}"], made[f"stacked_without_{resource}"]
+        for other in RESOURCE_FIELDS:
+            here, there = (alone, rest) if other == resource else (rest, alone)
+            assert here[other] == made["stacked"][other] is not None
+            assert there[other] is None
+    with pytest.raises(RosterError, match="no agent 'stacked_memory'"):
+        build_roster(["stacked_memory"])
+    with pytest.raises(RosterError, match="'stacked_cache' is taken"):
+        build_roster([], "stacked_cache=file", task=HOST)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import pytest
 import torch as th
 
 from gymbal_agents.set_network import SetNetwork
-from gymbal_runtime.observation import NUM_HOST_FEATURES, NUM_VM_FEATURES
+from gymbal_runtime.codec import default_codec
+
+NUM_VM_FEATURES = default_codec().num_vm_features
+NUM_HOST_FEATURES = default_codec().num_host_features
 
 
 def batch(vms: int) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
@@ -15,9 +19,9 @@ def batch(vms: int) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
     return rows * present.unsqueeze(-1), host, present
 
 
-def trained() -> SetNetwork:
+def trained(num_actions: int = 1) -> SetNetwork:
     th.manual_seed(0)
-    network = SetNetwork(NUM_VM_FEATURES, NUM_HOST_FEATURES, width=16)
+    network = SetNetwork(NUM_VM_FEATURES, NUM_HOST_FEATURES, 16, num_actions)
     th.nn.init.normal_(network.head_out.weight)
     return network
 
@@ -28,8 +32,20 @@ def test_it_starts_as_the_heuristic() -> None:
     assert th.equal(action, th.zeros(3, 8))
 
 
-def test_permuting_vms_permutes_the_action_and_not_the_value() -> None:
-    network = trained()
+def test_several_actions_of_a_vm_have_an_axis_of_their_own() -> None:
+    rows, host, present = batch(8)
+    action, value = trained(3)(rows, host, present)
+    assert action.shape == (3, 8, 3)
+    assert value.shape == (3,)
+    assert not action[present == 0].any()
+    assert (action[present > 0].std(0) > 0).all()
+    first = SetNetwork(NUM_VM_FEATURES, NUM_HOST_FEATURES, num_actions=3)
+    assert not first(rows, host, present)[0].any()
+
+
+@pytest.mark.parametrize("num_actions", [1, 3])
+def test_permuting_vms_permutes_the_action_and_not_the_value(num_actions: int) -> None:
+    network = trained(num_actions)
     for vms in (2, 5, 40):
         rows, host, present = batch(vms)
         order = th.randperm(vms, generator=th.Generator().manual_seed(1))

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from gymbal_agents.contest import Contest, EvaluateConfig
-from gymbal_agents.evaluate import MEASURES, Evaluation, ScenarioFacts
+from gymbal_agents.evaluate import Evaluation, ScenarioFacts
+from gymbal_agents.measures import measures_of
 from gymbal_agents.roster import Contender
 from gymbal_agents.summary import summarise
 from gymbal_agents.tables import gains_table, standing_table, verdicts
+from gymbal_runtime.tasks import BALLOON
 
 RNG = np.random.default_rng(3)
 N = 40
@@ -35,7 +37,7 @@ def made_up(*names: str) -> Contest:
     }
     tiers = ["nvme", "zswap"]
     facts = tuple(ScenarioFacts(str(i), tiers[i % 2], 4, 0.9 + i / N / 2) for i in range(N))
-    measures = {name: dict.fromkeys(MEASURES, REWARDS[name]) for name in names}
+    measures = {name: dict.fromkeys(measures_of(BALLOON), REWARDS[name]) for name in names}
     return Contest(EvaluateConfig(), roster, Evaluation(facts, measures, 30))
 
 

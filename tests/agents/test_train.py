@@ -133,8 +133,8 @@ def test_an_export_that_differs_from_torch_is_refused(tiny: TrainConfig) -> None
     observations, measured = observed_in_training(tiny, hosts=4, decisions=4)
     assert "lru_hit_rate" in measured
     golden = golden_cases(network, observations)
-    check_graph(to_onnx(network, observations[0]), golden)
+    check_graph(to_onnx(network, observations[0]), golden, tiny.task.codec)
     network.head_out.bias.data.fill_(0.3)
     with pytest.raises(ExportError, match="differs from torch"):
-        check_graph(to_onnx(network, observations[0]), golden)
+        check_graph(to_onnx(network, observations[0]), golden, tiny.task.codec)
     env.close()

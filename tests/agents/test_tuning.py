@@ -8,6 +8,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from gymbal_agents.config import ConfigError
 from gymbal_agents.roster import read_tuned
+from gymbal_agents.tuned_file import write_tuned
 from gymbal_agents.tuning import (
     TuneConfig,
     make_score,
@@ -15,7 +16,6 @@ from gymbal_agents.tuning import (
     search,
     search_space,
     tune,
-    write_tuned,
 )
 from gymbal_envs.scenarios.source import ScenarioConfig
 from gymbal_runtime.heuristics import HEURISTICS, make_heuristic

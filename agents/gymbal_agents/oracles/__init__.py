@@ -1,1 +1,33 @@
 """Agents that cheat: they know the simulator's state and the future. Bounds, not baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gymbal_agents.oracles.lookahead import HorizonOracle, PresentOracle
+from gymbal_envs.tasks.worlds import HostWorlds
+from gymbal_runtime.agent import Agent
+from gymbal_runtime.tasks import TASKS, check_task
+
+
+def _present(worlds: HostWorlds) -> Agent:
+    return PresentOracle(worlds.engine, worlds.config.id)
+
+
+def _horizon(worlds: HostWorlds) -> Agent:
+    return HorizonOracle(worlds.engine, worlds.config.id, worlds.config.weights)
+
+
+_ORACLES: dict[str, dict[str, Callable[[HostWorlds], Agent]]] = {
+    task: {"oracle_now": _present, "oracle": _horizon} for task in TASKS
+}
+
+
+def oracles_of(task: str) -> dict[str, Callable[[HostWorlds], Agent]]:
+    """The oracles of a task by name: ``oracle`` knows the future, ``oracle_now`` the present.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    check_task(task)
+    return dict(_ORACLES[task])

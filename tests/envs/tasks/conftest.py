@@ -10,14 +10,15 @@ import pytest
 from gymbal_envs.scenarios.fleet import FleetConfig
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.scenarios.source import ScenarioConfig
-from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds
+from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.worlds import HostWorlds
 
 
 def worlds_of(
-    scenarios: Sequence[Scenario], config: BalloonConfig | None = None, episode_steps: int = 1000
-) -> BalloonWorlds:
+    scenarios: Sequence[Scenario], config: TaskConfig | None = None, episode_steps: int = 1000
+) -> HostWorlds:
     """The task on given scenarios, one world each, reset."""
-    worlds = BalloonWorlds(
+    worlds = HostWorlds(
         lambda index: scenarios[index % len(scenarios)],
         num_worlds=len(scenarios),
         episode_steps=episode_steps,
@@ -35,7 +36,7 @@ def fleet_of(num_vms: int, **changes: Any) -> ScenarioConfig:
 
 
 @pytest.fixture(scope="session", name="worlds_of")
-def _worlds_of() -> Callable[..., BalloonWorlds]:
+def _worlds_of() -> Callable[..., HostWorlds]:
     return worlds_of
 
 

@@ -6,11 +6,10 @@ import pytest
 
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.params import PhysicsParams, SensorParams
-from gymbal_envs.tasks.balloon.env import BalloonEnv
-from gymbal_envs.tasks.balloon.reward import TERMS, RewardWeights
-from gymbal_envs.tasks.balloon.worlds import BalloonConfig
-from gymbal_runtime.codec import BalloonCodec
-from gymbal_runtime.command import Command
+from gymbal_envs.tasks.balloon import BalloonEnv
+from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.reward import RewardWeights, terms_of
+from gymbal_runtime.tasks import BALLOON
 
 QUIET = PhysicsParams(sensors=SensorParams(lru_noise=0.0, active_pages=1e12))
 HEURISTICS = ("static", "proportional", "esx", "mom", "proxmox", "meb")
@@ -19,18 +18,18 @@ HEURISTICS = ("static", "proportional", "esx", "mom", "proxmox", "meb")
 @pytest.mark.parametrize("heuristic", HEURISTICS)
 def test_zero_is_exactly_the_heuristic(random_scenario, worlds_of, heuristic):
     scenarios = [random_scenario(seed) for seed in range(24)]
-    config = BalloonConfig(codec=BalloonCodec(heuristic=heuristic))
+    config = TaskConfig(heuristic=heuristic, options={})
     corrected, plain = (worlds_of(scenarios, config) for _ in range(2))
     for _ in range(8):
         one = corrected.step(np.zeros((24, 6), dtype=np.float32))
-        other = plain.apply(Command(balloon_bytes=plain.base))
+        other = plain.apply(plain.base)
         np.testing.assert_array_equal(corrected.engine.vm, plain.engine.vm)
         np.testing.assert_array_equal(one.reward, other.reward)
 
 
 def test_other_actions_are_not(random_scenario, worlds_of):
     worlds = worlds_of([random_scenario(seed) for seed in range(24)])
-    base = worlds.base.copy()
+    base = worlds.base.balloon_bytes.copy()
     rng = np.random.default_rng(0)
     worlds.step(rng.uniform(-1, 1, (24, 6)))
     moved = np.abs(worlds.engine.vm[:, at.TARGET] - base) > 1e6
@@ -53,15 +52,15 @@ def test_whatever_the_action_targets_are_feasible(random_scenario, worlds_of, ac
 
 def test_the_reward_is_minus_the_weighted_terms(fleet_of):
     weights = RewardWeights(progress_lost=2.0, balloon_traffic=0.3, processes_killed=5.0)
-    env = BalloonEnv(fleet_of(4, load=(1.3, 1.4)), BalloonConfig(weights=weights))
+    env = BalloonEnv(fleet_of(4, load=(1.3, 1.4)), TaskConfig(weights=weights))
     env.reset(seed=3)
     seen = set()
     for _ in range(60):
         _, reward, *_, info = env.step(env.action_space.sample())
         terms = info["reward_terms"]
-        assert set(terms) == set(TERMS)
+        assert set(terms) == set(terms_of(BALLOON))
         assert all(value >= 0 for value in terms.values())
-        expected = -sum(getattr(weights, name) * terms[name] for name in TERMS)
+        expected = -sum(getattr(weights, name) * terms[name] for name in terms_of(BALLOON))
         assert reward == pytest.approx(expected, rel=1e-12)
         seen |= {name for name, value in terms.items() if value > 0}
     assert {"progress_lost", "balloon_traffic"} <= seen
@@ -140,7 +139,7 @@ def test_permuting_the_vms_permutes_everything_and_changes_nothing(random_scenar
     rng = np.random.default_rng(0)
     scenarios = [random_scenario(seed) for seed in range(12)]
     order = rng.permutation(6)
-    config = BalloonConfig(physics=QUIET)
+    config = TaskConfig(physics=QUIET)
     one = worlds_of(scenarios, config)
     other = worlds_of([permuted(s, order) for s in scenarios], config)
     for _ in range(10):

@@ -6,8 +6,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import gymbal_envs  # noqa: F401
-from gymbal_envs.tasks.balloon.env import BalloonEnv
-from gymbal_envs.tasks.balloon.vector import BalloonVectorEnv
+from gymbal_envs.tasks.balloon import BalloonEnv, BalloonVectorEnv
 
 NUM_ENVS, EPISODE = 4, 6
 

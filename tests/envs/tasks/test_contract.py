@@ -9,13 +9,23 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import gymbal_envs  # noqa: F401
-from gymbal_runtime.quantities import HISTORY_QUANTITIES, HOST_QUANTITIES, VM_QUANTITIES
+from gymbal_runtime.observation import HISTORY_STEPS
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST
 
 IDS = sorted(name for name in gymnasium.registry if name.startswith("gymbal/"))
 
 CONSTANT_BY_DEFAULT = {
-    "has_histogram": "the default scenarios run an LRU histogram in every VM",
-    "has_guest_stats": "every simulated guest has a balloon driver that reports",
+    BALLOON: {
+        "has_histogram": "the default scenarios run an LRU histogram in every VM",
+        "has_guest_stats": "every simulated guest has a balloon driver that reports",
+    },
+    CACHE: {"has_curve": "the default scenarios run a histogram monitor in every VM"},
+    HOST: {
+        "memory.has_guest_stats": "every simulated guest has a balloon driver that reports",
+        "cpu.cpu_has_weight": "the weights of a simulated scheduler can be set",
+        "cpu.cpu_base_of_owner": "the default heuristic leaves weights as owners set them",
+        "device.device_has_modes": "every simulated device can be handed through",
+    },
 }
 
 pytestmark = pytest.mark.parametrize("name", IDS)
@@ -90,12 +100,11 @@ def test_no_feature_is_constant_over_random_play(name):
     seen = [o for seed in range(12) for o in play(env, seed, steps=15)[0]]
     rows = np.concatenate([o["vms"][o["present"] > 0] for o in seen])
     hosts = np.stack([o["host"] for o in seen])
-    history = len(rows[0]) - len(VM_QUANTITIES)
-    remembered = [q.name for q in HISTORY_QUANTITIES] * (history // len(HISTORY_QUANTITIES))
-    names = [q.name for q in VM_QUANTITIES] + remembered
+    layout = env.unwrapped.config.codec.layout
+    names = [q.name for q in (*layout.vm, *layout.history * HISTORY_STEPS)]
     constant = {names[i] for i in np.flatnonzero(np.ptp(rows, axis=0) == 0)}
-    constant |= {HOST_QUANTITIES[i].name for i in np.flatnonzero(np.ptp(hosts, axis=0) == 0)}
-    assert constant == set(CONSTANT_BY_DEFAULT)
+    constant |= {layout.host[i].name for i in np.flatnonzero(np.ptp(hosts, axis=0) == 0)}
+    assert constant == set(CONSTANT_BY_DEFAULT[name])
 
 
 def test_the_initial_state_is_random(name):

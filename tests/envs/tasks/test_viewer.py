@@ -6,8 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gymbal_envs.tasks.balloon.env import BalloonEnv
-from gymbal_envs.tasks.balloon.viewer import BalloonViewer, vm_colors
+from gymbal_envs.tasks.balloon import BalloonEnv
+from gymbal_envs.tasks.panels import vm_colors
+from gymbal_envs.tasks.viewer import HostViewer
 
 
 def test_a_picture_of_each_moment_has_the_same_size(fleet_of):
@@ -42,7 +43,7 @@ def test_every_vm_has_a_colour_of_its_own():
 @pytest.mark.parametrize("num_vms", [2, 20, 64])
 def test_any_number_of_vms_can_be_drawn(random_scenario, worlds_of, num_vms):
     worlds = worlds_of([random_scenario(0, num_vms)])
-    viewer = BalloonViewer(worlds)
+    viewer = HostViewer(worlds)
     for _ in range(3):
         worlds.step(np.zeros((1, num_vms)))
         viewer.record()

@@ -1,9 +1,9 @@
-"""The task itself, for B hosts at once: every environment class is a thin coat over this one."""
+"""A task itself, for B hosts at once: every environment class is a thin coat over this one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,35 +11,18 @@ from numpy.typing import NDArray
 
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.simulator.engine import Engine
-from gymbal_envs.simulator.params import PhysicsParams
-from gymbal_envs.tasks.balloon.reward import RewardWeights, reward_terms, total_reward
+from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.reward import reward_terms, total_reward
 from gymbal_runtime.agent import Agent
-from gymbal_runtime.codec import BalloonCodec, Observation, default_codec
+from gymbal_runtime.codec import Observation
 from gymbal_runtime.command import Command
-from gymbal_runtime.guard import GuardLimits, guard
+from gymbal_runtime.guard import guard
 from gymbal_runtime.heuristics import make_heuristic
 from gymbal_runtime.observation import History
 from gymbal_runtime.telemetry import Telemetry
 
 Floats = NDArray[np.float64]
 ScenarioSource = Callable[[int], Scenario]
-
-
-@dataclass(frozen=True)
-class BalloonConfig:
-    """What belongs to the task whatever the scenario.
-
-    Attributes:
-        codec: how telemetry is encoded and actions are decoded.
-        weights: of the reward's terms.
-        physics: constants and clocks.
-        guard: limits that every command passes, as it does on a real host.
-    """
-
-    codec: BalloonCodec = field(default_factory=default_codec)
-    weights: RewardWeights = field(default_factory=RewardWeights)
-    physics: PhysicsParams = field(default_factory=PhysicsParams)
-    guard: GuardLimits = field(default_factory=GuardLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +41,8 @@ _NOTHING = Observation(
 )
 
 
-class BalloonWorlds:
-    """B hosts whose memory is divided by actions (corrections) or by commands.
+class HostWorlds:
+    """B hosts whose resources are divided by actions (corrections) or by commands.
 
     Args:
         source: scenario by number; world w plays numbers w, w + B, w + 2B, ...
@@ -67,9 +50,10 @@ class BalloonWorlds:
         episode_steps: decisions in an episode.
         num_vms: V, slots; scenarios may have fewer.
         num_knots: demand knots of the longest scenario.
-        config: the task.
+        config: the task; `gymbal/Balloon-v0` with its defaults where None.
         num_threads: of the engine.
         encode: False leaves observations empty, for hosts that nobody learns from.
+        propose: False asks no heuristic either: such hosts take commands only.
     """
 
     def __init__(
@@ -79,19 +63,20 @@ class BalloonWorlds:
         episode_steps: int,
         num_vms: int,
         num_knots: int,
-        config: BalloonConfig | None = None,
+        config: TaskConfig | None = None,
         num_threads: int = 1,
         encode: bool = True,
+        propose: bool = True,
     ) -> None:
-        self.config = config or BalloonConfig()
-        self.source, self.encode = source, encode
+        self.config = config or TaskConfig()
+        self.source, self.encode, self.propose = source, encode and propose, propose
         self.num_worlds, self.num_vms = num_worlds, num_vms
         self.episode_steps = episode_steps
         self.engine = Engine(num_worlds, num_vms, num_knots, self.config.physics, num_threads)
-        codec = self.config.codec
+        self.codec = codec = self.config.codec
         self.base_agent: Agent = make_heuristic(codec.heuristic, **codec.options)
         self.telemetry: Telemetry
-        self.base: Floats
+        self.base: Command
         self.history: History
         self.steps = np.zeros(num_worlds, dtype=np.int64)
         self.episodes = np.arange(num_worlds, dtype=np.int64)
@@ -99,7 +84,7 @@ class BalloonWorlds:
 
     def _clear(self) -> None:
         self.base_agent.reset(self.num_worlds, self.num_vms)
-        self.history = self.config.codec.initial_history(self.num_worlds, self.num_vms)
+        self.history = self.codec.initial_history(self.num_worlds, self.num_vms)
         self._remembered = self.history
 
     def reset(self, first_episode: int = 0, stagger: int = 1) -> Observation:
@@ -118,14 +103,14 @@ class BalloonWorlds:
         return self._observe()
 
     def step(self, action: NDArray[Any]) -> Transition:
-        """Apply corrections (B, V) in [-1, 1] to the heuristic's split."""
-        return self.apply(self.config.codec.decode(action, self.telemetry, self.base))
+        """Apply corrections (B, V) or (B, V, A) in [-1, 1] to the heuristic's command."""
+        return self.apply(self.codec.decode(action, self.telemetry, self.base))
 
     def apply(self, command: Command) -> Transition:
         """Apply a command, whoever made it, through the guard."""
         allowed, _ = guard(command, self.telemetry, self.config.guard)
-        self.engine.step(allowed.balloon_bytes)
-        terms = reward_terms(self.engine)
+        self.engine.step(allowed)
+        terms = reward_terms(self.engine, self.config.id)
         self.steps += 1
         ended = self.steps >= self.episode_steps
         observation = self._observe()
@@ -150,10 +135,9 @@ class BalloonWorlds:
     def _observe(self) -> Observation:
         self._remembered = self.history
         self.telemetry = self.engine.telemetry()
-        self.base = self.base_agent.act(self.telemetry).balloon_bytes
+        if self.propose:
+            self.base = self.base_agent.act(self.telemetry)
         if not self.encode:
             return _NOTHING
-        observation, self.history = self.config.codec.encode(
-            self.telemetry, self.base, self.history
-        )
+        observation, self.history = self.codec.encode(self.telemetry, self.base, self.history)
         return observation

@@ -1,31 +1,33 @@
-"""The same task for many hosts at once, as a Gymnasium vector environment over one kernel."""
+"""A task for many hosts at once, as a Gymnasium vector environment over one kernel."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from gymbal_envs.scenarios.source import ScenarioConfig, make_source
+from gymbal_envs.scenarios.source import ScenarioConfig, default_scenario, make_source
 from gymbal_envs.scenarios.split import SplitName
-from gymbal_envs.tasks.balloon.spaces import action_space, observation_space
-from gymbal_envs.tasks.balloon.worlds import BalloonConfig, BalloonWorlds
+from gymbal_envs.tasks.config import TaskConfig, default_task
+from gymbal_envs.tasks.env import check_id
+from gymbal_envs.tasks.spaces import action_space, observation_space
+from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.codec import as_dict
 
 
-class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
-    """``gymbal/Balloon-v0`` for ``num_envs`` hosts; see `BalloonEnv` for the task.
+class HostVectorEnv(VectorEnv[Any, Any, Any]):
+    """``num_envs`` hosts; the environments of a single host describe the tasks.
 
     An episode that ends is followed by the next one within the same step (SAME_STEP): the last
     observations are in ``info["final_obs"]``, one dictionary or None per host.
 
     Args:
         num_envs: hosts.
-        scenario: where scenarios come from.
-        config: the task.
+        scenario: where scenarios come from; the task's own by default.
+        config: the task; its defaults where None.
         split: train, validation or test.
         episode_steps: decisions in an episode.
         stagger: groups of hosts whose first episode is cut, so that they do not end together.
@@ -33,13 +35,15 @@ class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
         render_mode: not offered for batches.
     """
 
+    task_id: ClassVar[str]
+
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
     def __init__(
         self,
         num_envs: int = 1,
         scenario: ScenarioConfig | None = None,
-        config: BalloonConfig | None = None,
+        config: TaskConfig | None = None,
         split: SplitName = "train",
         episode_steps: int | None = None,
         stagger: int = 1,
@@ -47,18 +51,20 @@ class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
         render_mode: str | None = None,
     ) -> None:
         self.num_envs = num_envs
-        self.scenario = scenario or ScenarioConfig()
-        self.config = config or BalloonConfig()
+        self.scenario = scenario or default_scenario(self.task_id)
+        self.config = config or default_task(self.task_id)
+        check_id(self.config, self.task_id)
         self.split: SplitName = split
         self.stagger, self.num_threads = stagger, num_threads
         self.render_mode = render_mode
         interval = self.config.physics.clock.control_interval_s
         self.episode_steps = episode_steps or self.scenario.episode_steps(interval)
-        self.single_observation_space = observation_space(self.scenario.num_vms)
-        self.single_action_space = action_space(self.scenario.num_vms)
+        codec, num_vms = self.config.codec, self.scenario.num_vms
+        self.single_observation_space = observation_space(codec, num_vms)
+        self.single_action_space = action_space(codec, num_vms)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self.worlds: BalloonWorlds | None = None
+        self.worlds: HostWorlds | None = None
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -69,7 +75,7 @@ class BalloonVectorEnv(VectorEnv[Any, Any, Any]):
         super().reset(seed=seed)
         if self.worlds is None or seed is not None:
             drawn = seed if seed is not None else int(self.np_random.integers(2**31))
-            self.worlds = BalloonWorlds(
+            self.worlds = HostWorlds(
                 make_source(self.scenario, self.split, drawn),
                 num_worlds=self.num_envs,
                 episode_steps=self.episode_steps,

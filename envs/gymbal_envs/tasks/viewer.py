@@ -8,40 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout as at
-from gymbal_envs.simulator.params import GIB
-from gymbal_envs.tasks.balloon.worlds import BalloonWorlds
+from gymbal_envs.tasks.panels import MAX_LABELS, panels_of, vm_colors
+from gymbal_envs.tasks.worlds import HostWorlds
 
 Floats = NDArray[np.float64]
 
 _SIZE_INCHES, _DPI = (9.0, 6.0), 100  # 900 x 600 pixels
 
-# Eight hues that people with any colour vision tell apart (Okabe and Ito 2008: black left out,
-# yellow darkened for white paper, grey added); more VMs take evenly spaced hues.
-_PALETTE = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#C4B000", "#8C8C8C",
-)  # fmt: skip
-_MAX_LABELS = 16
-"""Rows of the strip that can carry their own label at this size."""
 
-
-class BalloonViewer:
+class HostViewer:
     """Remembers world 0 and draws it; matplotlib is imported only when a picture is wanted.
 
     Args:
         worlds: just reset; the first snapshot is taken now.
     """
 
-    def __init__(self, worlds: BalloonWorlds) -> None:
+    def __init__(self, worlds: HostWorlds) -> None:
         self._worlds = worlds
         host = worlds.engine
         self._slots = np.flatnonzero(host.world_vm[0, at.PRESENT] > 0)
         # Copies, because at the end of an episode the world is given the next scenario.
         self._shares: Floats = host.world_vm[0, at.SHARES, self._slots]
-        self._kernel: Floats = host.world_vm[0, at.KERNEL, self._slots]
-        self._capacity_gib = float(host.world_host[0, at.CAPACITY]) / GIB
         self._time_s: list[float] = []
-        self._held: list[Floats] = []  # (n,) bytes each
-        self._wanted: list[Floats] = []  # (n,) bytes each, working set and kernel
+        self._panels = panels_of(worlds.config.id, host, self._slots)
         self._lost: list[Floats] = []  # (n,) fraction of the progress of the interval each
         self._killed: list[Floats] = []  # (n,)
         self._snapshot()
@@ -69,10 +58,10 @@ class BalloonViewer:
 
     def _snapshot(self) -> None:
         engine, slots = self._worlds.engine, self._slots
-        vm, outcome = engine.vm[0][:, slots], engine.outcome[0][:, slots]
+        outcome = engine.outcome[0][:, slots]
         self._time_s.append(self._now())
-        self._held.append(vm[at.ACTUAL].copy())
-        self._wanted.append(vm[at.WORKING_SET] + self._kernel)
+        for panel in self._panels:
+            panel.record(engine)
         self._lost.append(outcome[at.LOST] / engine.params.clock.control_interval_s)
         self._killed.append(outcome[at.KILLED].copy())
 
@@ -80,12 +69,15 @@ class BalloonViewer:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained")
-        memory, strip, mean = figure.subplots(
-            3, 1, sharex=True, gridspec_kw={"height_ratios": [6.0, 3.2, 1.3]}
+        each = 6.0 / len(self._panels)
+        heights = [*[each] * len(self._panels), 3.2, 1.3]
+        *divided, strip, mean = figure.subplots(
+            len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}
         )
         colors = vm_colors(self._slots.size)
         minutes = np.array(self._time_s) / 60.0
-        self._draw_memory(memory, minutes, colors)
+        for panel, axes in zip(self._panels, divided, strict=True):
+            panel.draw(axes, minutes, colors)
         self._draw_strip(figure, strip, minutes, colors)
         self._draw_mean(mean, minutes)
         # The whole episode from the first frame on: in a film nothing jumps.
@@ -93,30 +85,6 @@ class BalloonViewer:
         mean.set_xlim(0.0, self._worlds.episode_steps * interval_s / 60.0)
         mean.set_xlabel("minutes")
         return figure
-
-    def _draw_memory(self, axes: Any, minutes: Floats, colors: list[Any]) -> None:
-        """Stacked memory: full colour where it holds the working set, pale where it is spare."""
-        capacity = self._capacity_gib
-        held = np.array(self._held) / GIB  # (T, n)
-        wanted = np.array(self._wanted) / GIB
-        top = np.zeros(minutes.size)
-        for column, color in enumerate(colors):
-            base, top = top, top + held[:, column]
-            useful = base + np.minimum(wanted[:, column], held[:, column])
-            axes.fill_between(minutes, base, useful, color=color, linewidth=0)
-            axes.fill_between(minutes, useful, top, color=color, alpha=0.3, linewidth=0)
-            if len(colors) <= _MAX_LABELS:  # between thinner bands it would hide them
-                axes.plot(minutes, top, color="white", linewidth=0.6)
-        axes.fill_between(
-            minutes, top, capacity, facecolor="none", edgecolor="#b8b8b8", hatch="///", linewidth=0
-        )
-        total = wanted.sum(axis=1)
-        axes.plot(minutes, total, color="black", linestyle=(0, (4, 2)), linewidth=1.3)
-        axes.axhline(capacity, color="black", linewidth=1.6)
-        axes.set_ylim(0.0, 1.08 * max(capacity, float(total.max())))
-        axes.set_ylabel("GiB")
-        axes.set_title(f"Memory: {len(colors)} VMs, {capacity:.1f} GiB", loc="left", fontsize=11)
-        _memory_legend(axes)
 
     def _draw_strip(self, figure: Any, axes: Any, minutes: Floats, colors: list[Any]) -> None:
         """One row per VM, darker the more progress it lost; a cross for a killed process."""
@@ -129,7 +97,7 @@ class BalloonViewer:
             bar = figure.colorbar(mesh, ax=axes, pad=0.01, aspect=10)
             bar.set_ticks([0.0, 0.5, 1.0], labels=["0", "½", "all"])
         when, hit = np.nonzero(np.array(self._killed))
-        size = 6.0 if len(colors) <= _MAX_LABELS else 2.5
+        size = 6.0 if len(colors) <= MAX_LABELS else 2.5
         axes.plot(minutes[when], hit, "x", color="#0050ff", markersize=size)
         axes.set_ylim(len(colors) - 0.5, -0.5)
         axes.set_title("Progress lost  (shares beside each VM)", loc="left", fontsize=11)
@@ -137,7 +105,7 @@ class BalloonViewer:
 
     def _label_rows(self, axes: Any, colors: list[Any]) -> None:
         """Each row in the colour of its VM's band, with its weight."""
-        every = -(-len(colors) // _MAX_LABELS)
+        every = -(-len(colors) // MAX_LABELS)
         shown = np.arange(0, len(colors), every)
         labels = [f"■ VM {self._slots[row]}:  {self._shares[row]:g}" for row in shown]
         axes.set_yticks(shown, labels=labels, fontsize=8)
@@ -159,37 +127,7 @@ class BalloonViewer:
         axes.yaxis.set_major_formatter("{x:.0%}")
 
 
-def vm_colors(count: int) -> list[Any]:
-    """Colours that tell ``count`` neighbouring bands apart."""
-    if count <= len(_PALETTE):
-        return list(_PALETTE[:count])
-    from matplotlib.colors import hsv_to_rgb
-
-    hues = np.arange(count) / count
-    values = np.where(np.arange(count) % 2 == 0, 0.85, 0.6)  # neighbours differ in brightness too
-    return [hsv_to_rgb((hue, 0.75, value)) for hue, value in zip(hues, values, strict=True)]
-
-
 def _darker(color: Any) -> Any:
     from matplotlib.colors import to_rgb
 
     return tuple(0.8 * part for part in to_rgb(color))
-
-
-def _memory_legend(axes: Any) -> None:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    entries = [
-        Patch(facecolor="#606060", label="working set"),
-        Patch(facecolor="#606060", alpha=0.3, label="spare"),
-        Patch(facecolor="none", edgecolor="#b8b8b8", hatch="///", label="free"),
-        Line2D([], [], color="black", linewidth=1.6, label="host"),
-        Line2D(
-            [], [], color="black", linestyle=(0, (4, 2)), linewidth=1.3, label="all that is wanted"
-        ),
-    ]
-    axes.legend(
-        handles=entries, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(entries),
-        fontsize=8, frameon=False, borderaxespad=0.2, handlelength=1.6, columnspacing=1.2,
-    )  # fmt: skip

@@ -1,0 +1,142 @@
+"""What the Gymnasium environments of one host have in common: all but their documentation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from gymbal_envs.scenarios.source import (
+    ScenarioConfig,
+    ScenarioSource,
+    default_scenario,
+    make_source,
+)
+from gymbal_envs.scenarios.split import SplitName
+from gymbal_envs.tasks.config import TaskConfig, default_task
+from gymbal_envs.tasks.spaces import action_space, observation_space
+from gymbal_envs.tasks.viewer import HostViewer
+from gymbal_envs.tasks.worlds import HostWorlds
+from gymbal_runtime.codec import Observation, as_dict
+
+HostObservation = dict[str, NDArray[np.float32]]
+
+
+class HostEnv(gymnasium.Env[HostObservation, NDArray[np.float32]]):
+    """One host of the simulator, as a task of Gymnasium; its subclasses are the tasks.
+
+    Args:
+        scenario: where scenarios come from; the task's own by default.
+        config: the task; its defaults where None.
+        split: train, validation or test.
+        episode_steps: decisions in an episode; by default the scenario's length.
+        render_mode: ``rgb_array`` or None.
+
+    Raises:
+        ValueError: the configuration is of another task, or there is no such render mode.
+    """
+
+    task_id: ClassVar[str]
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+
+    def __init__(
+        self,
+        scenario: ScenarioConfig | None = None,
+        config: TaskConfig | None = None,
+        split: SplitName = "train",
+        episode_steps: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode must be rgb_array or None, not {render_mode!r}")
+        self.scenario = scenario or default_scenario(self.task_id)
+        self.config = config or default_task(self.task_id)
+        check_id(self.config, self.task_id)
+        self.split: SplitName = split
+        self.render_mode = render_mode
+        interval = self.config.physics.clock.control_interval_s
+        self.episode_steps = episode_steps or self.scenario.episode_steps(interval)
+        codec, num_vms = self.config.codec, self.scenario.num_vms
+        self.observation_space = observation_space(codec, num_vms)  # type: ignore[assignment]
+        self.action_space = action_space(codec, num_vms)  # type: ignore[assignment]
+        self.worlds: HostWorlds | None = None
+        self._viewer: HostViewer | None = None
+        self._running = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[HostObservation, dict[str, Any]]:
+        """Start a new scenario.
+
+        Args:
+            seed: of the draw of this and all later scenarios.
+            options: ``{"scenario": n}`` plays scenario number n of the seed.
+        """
+        super().reset(seed=seed)
+        if self.worlds is None or seed is not None:
+            drawn = seed if seed is not None else int(self.np_random.integers(2**31))
+            source = make_source(self.scenario, self.split, drawn)
+            self.worlds = self._new_worlds(source)
+            self._next = 0
+        self._next = int((options or {}).get("scenario", self._next))
+        observation = self.worlds.reset(self._next)
+        self._next += 1
+        if self.render_mode == "rgb_array":
+            self._viewer = HostViewer(self.worlds)
+        self._running = True
+        return _single(observation), {"scenario": self._next - 1, "split": self.split}
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[HostObservation, float, bool, bool, dict[str, Any]]:
+        """Apply the correction and let one control interval pass.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before ``reset`` and after the episode's end.
+        """
+        if self.worlds is None or not self._running:
+            raise gymnasium.error.ResetNeeded("call reset() before step()")
+        result = self.worlds.step(np.asarray(action)[None])
+        if self._viewer is not None:
+            self._viewer.record()
+        truncated = bool(result.ended[0])
+        self._running = not truncated
+        seen = result.final if result.final is not None else result.observation
+        terms = {name: float(value[0]) for name, value in result.terms.items()}
+        return _single(seen), float(result.reward[0]), False, truncated, {"reward_terms": terms}
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Picture of the episode so far: who holds what, who suffers."""
+        return None if self._viewer is None else self._viewer.image()
+
+    def close(self) -> None:
+        """Forget the picture."""
+        self._viewer = None
+
+    def _new_worlds(self, source: ScenarioSource) -> HostWorlds:
+        return HostWorlds(
+            source,
+            num_worlds=1,
+            episode_steps=self.episode_steps,
+            num_vms=self.scenario.num_vms,
+            num_knots=self.scenario.num_knots,
+            config=self.config,
+        )
+
+
+def check_id(config: TaskConfig, task_id: str) -> None:
+    """Refuse the configuration of another task.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if config.id != task_id:
+        raise ValueError(f"config.id is {config.id!r}, this environment is {task_id!r}")
+
+
+def _single(observation: Observation) -> HostObservation:
+    """One host's part of a batch of one."""
+    return {key: value[0] for key, value in as_dict(observation).items()}

@@ -1,0 +1,98 @@
+"""What a decision was worth: named terms, each 0 at best, their weights in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gymbal_envs.simulator import layout as at
+from gymbal_envs.simulator.engine import Engine
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RewardWeights:
+    """Weights of the terms; the reward is minus the weighted sum of those that a task has.
+
+    Attributes:
+        progress_lost: per unit of wanted progress lost, weighted by the VMs' shares. 1 means: an
+            interval in which nobody got anything done costs 1.
+        balloon_traffic: per host memory moved in or out of balloons. Moving pages costs guests CPU
+            and cache; 0.02 makes moving the whole host cost what losing 2 % of an interval does.
+        processes_killed: per share-weighted fraction of VMs in which a process was killed because
+            the balloon went below what cannot be paged out. The lost work of the restart counts as
+            lost progress on top.
+        cache_moved: per last-level cache that changed its owner. What the change does to the VMs
+            counts as lost progress already; 0.01 keeps a policy from moving parts to no purpose.
+    """
+
+    progress_lost: float = 1.0
+    balloon_traffic: float = 0.02
+    processes_killed: float = 1.0
+    cache_moved: float = 0.01
+
+
+def share_weighted(engine: Engine, row: int) -> Floats:
+    """Mean of a row of the outcome over the VMs, weighted by their shares, (B,)."""
+    shares = engine.world_vm[:, at.SHARES]
+    weight = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    mean: Floats = (weight * engine.outcome[:, row]).sum(axis=1)
+    return mean
+
+
+def _progress_lost(engine: Engine) -> Floats:
+    return share_weighted(engine, at.LOST) / engine.params.clock.control_interval_s
+
+
+def _balloon_traffic(engine: Engine) -> Floats:
+    capacity = engine.world_host[:, at.CAPACITY]
+    moved: Floats = engine.outcome[:, at.MOVED].sum(axis=1) / np.maximum(capacity, 1.0)
+    return moved
+
+
+def _processes_killed(engine: Engine) -> Floats:
+    return share_weighted(engine, at.KILLED)
+
+
+def _cache_moved(engine: Engine) -> Floats:
+    units = engine.world_host[:, at.LLC_UNITS]
+    moved: Floats = engine.outcome[:, at.UNITS_MOVED].sum(axis=1) / np.maximum(units, 1.0)
+    return moved
+
+
+_TERMS: dict[str, Callable[[Engine], Floats]] = {
+    "progress_lost": _progress_lost,
+    "balloon_traffic": _balloon_traffic,
+    "processes_killed": _processes_killed,
+    "cache_moved": _cache_moved,
+}
+_TERMS_OF = {
+    BALLOON: ("progress_lost", "balloon_traffic", "processes_killed"),
+    CACHE: ("progress_lost", "cache_moved"),
+    HOST: ("progress_lost", "balloon_traffic", "processes_killed", "cache_moved"),
+}
+
+
+def terms_of(task: str) -> tuple[str, ...]:
+    """Names of the terms of a task's reward."""
+    return _TERMS_OF[task]
+
+
+def reward_terms(engine: Engine, task: str) -> dict[str, Floats]:
+    """The unweighted terms of the last interval, each (B,) and not negative.
+
+    ``progress_lost`` is a fraction in [0, 1], ``balloon_traffic`` in units of the host's memory,
+    ``processes_killed`` a share-weighted fraction of VMs (can exceed 1 only if killed twice),
+    ``cache_moved`` the fraction of the last-level cache that came to another VM.
+    """
+    return {name: _TERMS[name](engine) for name in terms_of(task)}
+
+
+def total_reward(terms: dict[str, Floats], weights: RewardWeights) -> Floats:
+    """Minus the weighted sum of the terms, (B,)."""
+    return -sum((getattr(weights, name) * terms[name] for name in terms), start=np.zeros(()))

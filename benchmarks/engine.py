@@ -3,10 +3,11 @@
     python benchmarks/engine.py [--seconds 3]
 
 A VM-step is one VM for one physics tick (1 s). Bars: 10 M VM-steps/s at 8 VMs x 1024 worlds with
-two threads on two quiet cores, one tick of one world through ``Engine.step`` in 60 us, the batched
-environment at least 10 times the single one per VM-step, everything compiled in 30 s, and ready in
-2 s once it is. Scenarios are the default ones with every slot occupied, commands change at every
-decision.
+two threads on two quiet cores (4 M where cache, bandwidth, devices and waiting for cores are
+simulated too: the names with ``whole``), one tick of one world through ``Engine.step`` in 60 us,
+the batched environment at least 10 times the single one per VM-step, everything compiled in 30 s,
+and ready in 2 s once it is. Scenarios are the default ones with every slot occupied, commands
+change at every decision.
 
 Verdicts are by the clock on the wall. On a crowded machine the CPU time beside it says what a quiet
 one would do, and a fixed loop timed in the same run (and the ratio to it, both in CPU time) makes
@@ -29,16 +30,21 @@ from typing import Any
 import numba
 import numpy as np
 
+from gymbal_envs.scenarios.machine import MachineConfig
 from gymbal_envs.scenarios.source import FleetConfig, ScenarioConfig, make_source
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
-from gymbal_envs.tasks.balloon.env import BalloonEnv
-from gymbal_envs.tasks.balloon.vector import BalloonVectorEnv
+from gymbal_envs.simulator.params import PhysicsParams, SensorParams
+from gymbal_envs.tasks.balloon import BalloonEnv, BalloonVectorEnv
+from gymbal_runtime.command import Command
 
 NUM_VMS, NUM_WORLDS, TICKS = 8, 1024, 10
 FULL = ScenarioConfig(fleet=FleetConfig(num_vms=(NUM_VMS, NUM_VMS), max_vms=NUM_VMS))
+WHOLE = ScenarioConfig(fleet=FULL.fleet, machine=MachineConfig(devices=True, wake_ups=True))
+TRACING = PhysicsParams(sensors=SensorParams(trap_s=2e-6))
 BARS = {  # name: (smallest or largest good value, which)
     "vm_steps_s_2_threads": (10e6, "least"),
+    "whole_vm_steps_s_2_threads": (4e6, "least"),
     "one_world_tick_us": (60.0, "most"),
     "batch_over_single": (10.0, "least"),
     "first_compile_s": (30.0, "most"),
@@ -51,10 +57,11 @@ begun = perf_counter()
 import numpy as np
 from gymbal_envs.scenarios.toy import OppositePeaks
 from gymbal_envs.simulator.engine import Engine
+from gymbal_runtime.command import Command
 scenario = OppositePeaks()()
 engine = Engine(1, 2, scenario.num_knots)
 engine.load([0], [scenario])
-engine.step(np.full((1, 2), np.nan))
+engine.step(Command.no_change(1, 2))
 print(perf_counter() - begun, process_time())
 """
 
@@ -67,10 +74,12 @@ def main() -> None:
     measured: dict[str, Any] = {}
     _, reference = reference_speed(args.seconds)
     for threads in (1, 2):
-        name = f"vm_steps_s_{threads}_thread{'s' * (threads > 1)}"
-        measured[name], per_cpu_s, checksum = engine_speed(threads, args.seconds)
-        measured[name.replace("_s_", "_per_cpu_s_")] = per_cpu_s
-    measured["checksum"] = checksum
+        for whole in (False, True):
+            name = f"{'whole_' * whole}vm_steps_s_{threads}_thread{'s' * (threads > 1)}"
+            speed, per_cpu_s, checksum = engine_speed(threads, args.seconds, whole)
+            measured[name] = speed
+            measured[name.replace("_s_", "_per_cpu_s_")] = per_cpu_s
+            measured["whole_checksum" if whole else "checksum"] = checksum
     measured["reference_ops_per_cpu_s"] = reference
     measured["reference_ops_per_vm_step"] = reference / measured["vm_steps_per_cpu_s_1_thread"]
     measured["one_world_tick_us"] = one_world_tick_us(args.seconds)
@@ -116,21 +125,55 @@ def reference_speed(seconds: float) -> tuple[float, float]:
     return speed
 
 
-def commands(engine: Engine, rng: np.random.Generator) -> list[np.ndarray]:
+def commands(engine: Engine, rng: np.random.Generator) -> list[Command]:
     """Splits around the present one, so that balloons always have something to do."""
     held = engine.vm[:, at.ACTUAL]
-    return [held * rng.uniform(0.8, 1.2, held.shape) for _ in range(16)]
+    return [Command(held * rng.uniform(0.8, 1.2, held.shape)) for _ in range(16)]
 
 
-def engine_speed(num_threads: int, seconds: float) -> tuple[float, float, float]:
+def whole_commands(engine: Engine, rng: np.random.Generator) -> list[Command]:
+    """The same, and everything else anew at every decision: all that can change does."""
+    shape = engine.vm[:, at.ACTUAL].shape
+    told = []
+    for command in commands(engine, rng):
+        parts = np.array([random_parts(host, shape[1], rng) for host in engine.world_host])
+        told.append(
+            Command(
+                balloon_bytes=command.balloon_bytes,
+                llc_class=parts[:, 0],
+                llc_units=parts[:, 1],
+                cpu_weight=rng.uniform(100, 10_000, shape),
+                device_mode=rng.integers(0, 2, shape).astype(float),
+                monitor_level=rng.integers(0, 3, shape).astype(float),
+            )
+        )
+    return told
+
+
+def random_parts(host: np.ndarray, num_vms: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Classes of VMs and their units, as the host has them."""
+    units, least = int(host[at.LLC_UNITS]), int(host[at.LLC_MIN_UNITS])
+    most = min(num_vms, units // least, int(host[at.LLC_CLASSES]))
+    classes = rng.integers(rng.integers(1, most + 1), size=num_vms)
+    sizes = np.full(most, least)
+    np.add.at(sizes, rng.choice(np.unique(classes), size=units - least * most), 1)
+    return [classes.astype(float), sizes[classes].astype(float)]
+
+
+def engine_speed(
+    num_threads: int, seconds: float, whole: bool = False
+) -> tuple[float, float, float]:
     """VM-steps per second and per CPU second, and the sum of all states after a fixed prefix."""
-    source = make_source(FULL, "train", 0)
-    engine = Engine(NUM_WORLDS, NUM_VMS, FULL.num_knots, num_threads=num_threads)
+    config = WHOLE if whole else FULL
+    source = make_source(config, "train", 0)
+    engine = Engine(
+        NUM_WORLDS, NUM_VMS, config.num_knots, TRACING if whole else None, num_threads=num_threads
+    )
     engine.load(range(NUM_WORLDS), [source(index) for index in range(NUM_WORLDS)])
     assert (engine.world_vm[:, at.PRESENT] == 1).all()
-    told = commands(engine, np.random.default_rng(0))
-    for targets in told:
-        engine.step(targets, TICKS)
+    told = (whole_commands if whole else commands)(engine, np.random.default_rng(0))
+    for command in told:
+        engine.step(command, TICKS)
     checksum = float(engine.vm.sum() + engine.outcome.sum())
     turn = [0]
 
@@ -150,8 +193,8 @@ def one_world_tick_us(seconds: float) -> float:
     told = commands(engine, np.random.default_rng(0))
 
     def work() -> None:
-        for targets in told:
-            engine.step(targets, 1)
+        for command in told:
+            engine.step(command, 1)
 
     speed, _ = rate(work, len(told), seconds / 2)
     assert np.isfinite(engine.vm.sum())
@@ -209,7 +252,7 @@ def report(measured: dict[str, Any], load_before: float) -> None:
                 "pass" if (value >= bar if which == "least" else value <= bar) else "miss"
             )
         told = f"at {which} {bar:,.4g}" if bar is not None else ""
-        print(f"  {name:<26} {value:>18,.4f}  {told:<20} {verdicts.get(name, '')}".rstrip())
+        print(f"  {name:<32} {value:>18,.4f}  {told:<20} {verdicts.get(name, '')}".rstrip())
     line = {
         "benchmark": "engine",
         "targets": {name: f"at {which} {bar:g}" for name, (bar, which) in BARS.items()},

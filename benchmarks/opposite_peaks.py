@@ -36,7 +36,7 @@ from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.scenarios.toy import OppositePeaks
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.params import TIERS
-from gymbal_envs.tasks.balloon.worlds import BalloonWorlds
+from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.heuristics import make_heuristic
 
@@ -94,10 +94,10 @@ def scenarios(agent: str) -> list[Scenario]:
     return [replace(toy(), name=f"opposite-peaks/{toy.tier.name}") for toy in toys]
 
 
-def start(agent: str) -> tuple[BalloonWorlds, Agent]:
+def start(agent: str) -> tuple[HostWorlds, Agent]:
     """The hosts and who divides them."""
     drawn = scenarios(agent)
-    worlds = BalloonWorlds(
+    worlds = HostWorlds(
         lambda index: drawn[index], len(drawn), MAX_DECISIONS + 1, 2, drawn[0].num_knots
     )
     worlds.reset()

@@ -1,10 +1,10 @@
-"""The campaign: several seeds, every baseline, both traces.
+"""The campaign of a task: several seeds, every baseline, every kind of held-out scenario.
 
-Usage: python benchmarks/quality.py task=balloon
+Usage: python benchmarks/quality.py task=balloon        or cache, host
 
 Trains each seed (a killed campaign goes on where it was), judges all of them on held-out scenarios
-of every trace, writes the tables to benchmarks/results and the best seed's bundle to policies/.
-Prints one JSON line last. Takes under an hour on two cores.
+of every kind in ``judge_on``, writes the tables to benchmarks/results and the best seed's bundle to
+policies/. Prints one JSON line last. Takes under an hour on two cores.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,12 @@ def typed_command() -> str:
     return shlex.join(["python", "benchmarks/quality.py", *sys.argv[1:]])
 
 
-def present_traces(settings: dict[str, Any]) -> dict[str, str]:
-    """The traces that are on this machine, by name."""
+def present_kinds(settings: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Kinds of held-out scenarios whose files are on this machine, by name."""
     return {
-        name: trace
-        for name, trace in settings["traces"].items()
-        if trace == "synthetic" or Path(trace).exists()
+        name: changes
+        for name, changes in settings["judge_on"].items()
+        if all(file in ("", "synthetic") or Path(file).exists() for file in changes.values())
     }
 
 
@@ -54,7 +55,7 @@ def train_seed(settings: dict[str, Any], seed: int) -> Path:
         f"out={out}",
         f"resume={str(resume).lower()}",
         "reference=false",
-        f"scenario.trace=[{','.join(settings['traces'][name] for name in settings['train_on'])}]",
+        f"scenario.trace=[{','.join(settings['train_on'])}]",
         *settings["overrides"],
     ]
     out.mkdir(parents=True, exist_ok=True)
@@ -63,25 +64,25 @@ def train_seed(settings: dict[str, Any], seed: int) -> Path:
     return out
 
 
-def judge(settings: dict[str, Any], folders: list[Path], name: str, trace: str) -> Any:
-    """All baselines, oracles and seeds on held-out scenarios of one trace."""
+def judge(settings: dict[str, Any], folders: list[Path], name: str, changes: dict[str, str]) -> Any:
+    """All baselines, oracles and seeds on held-out scenarios of one kind."""
     from gymbal_agents.contest import EvaluateConfig, contest_progress, hold_contest
     from gymbal_agents.report import write_report
-    from gymbal_agents.roster import read_tuned
+    from gymbal_agents.roster import find_tuned
     from gymbal_agents.run_folder import RunFolder
     from gymbal_agents.summary import summarise
 
     config = RunFolder(folders[0]).load_config()
-    scenario = config.scenario.__class__(trace=trace, fleet=config.scenario.fleet)
     contest_config = EvaluateConfig(
-        scenario=scenario,
-        balloon=config.balloon,
+        task=config.task,
+        scenario=replace(config.scenario, **changes),
         policy=tuple(f"policy={folder / 'policy.gymbal'}" for folder in folders),
         num_scenarios=settings["num_scenarios"],
         oracle_scenarios=settings["oracle_scenarios"],
     )
+    tuned = find_tuned(settings["tuned_file"], ROOT / "configs" / "tuned", config.task.id)
     with contest_progress() as progress:
-        contest = hold_contest(contest_config, read_tuned(ROOT / settings["tuned_file"]), progress)
+        contest = hold_contest(contest_config, tuned, progress)
     summary = summarise(contest)
     report = Path(settings["out"]) / f"report-{name}"
     write_report(contest, summary, report, typed_command())
@@ -151,8 +152,8 @@ def main(composed: DictConfig) -> None:
     with ThreadPoolExecutor(settings["parallel"]) as pool:
         folders = list(pool.map(lambda seed: train_seed(settings, seed), settings["seeds"]))
     results = {}
-    for name, trace in present_traces(settings).items():
-        results[name] = judge(settings, folders, name, trace)
+    for name, changes in present_kinds(settings).items():
+        results[name] = judge(settings, folders, name, changes)
     publish(settings, folders, results)
     report = {"benchmark": "quality", "task": settings["task"], "load_average": os.getloadavg()}
     for name, (_, summary) in results.items():
@@ -164,7 +165,7 @@ def main(composed: DictConfig) -> None:
             "gap_closed": None if gap is None else [gap.value, gap.low, gap.high],
             "pass": bool(line.beats_every_heuristic)
             and gap is not None
-            and gap.value >= settings["min_gap_closed"],
+            and gap.value >= settings["min_gap_closed"][settings["task"]],
         }
     print(json.dumps(report))
 

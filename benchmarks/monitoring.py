@@ -13,8 +13,8 @@ takes 2 us. The 16 % is calibrated, not predicted: touches that can miss (50 to 
 the limit above which hot sets grow (20 %) are chosen for it, and what is tested is what
 intermittent tracking makes of it. The same at Host-v0's own values is told beside it.
 
-The first five minutes do not count: the engine's hot sets start small and grow by a step per
-sample, and intermittent tracking takes few samples. The overheads with them are in the notes.
+The first five minutes do not count: hot sets start small, and nobody has seen anything yet. The
+overheads with them are in the notes.
 
 Error: while tracking is off, the last working set seen against the one that tracking all the time
 sees at that moment, relative, mean over VMs and time. Moments at which the latter sees no access at

@@ -35,7 +35,7 @@ def present_kinds(settings: dict[str, Any]) -> dict[str, dict[str, str]]:
     """Kinds of held-out scenarios whose files are on this machine, by name."""
     return {
         name: changes
-        for name, changes in settings["judge_on"].items()
+        for name, changes in settings["judge_on"][settings["task"]].items()
         if all(file in ("", "synthetic") or Path(file).exists() for file in changes.values())
     }
 
@@ -56,7 +56,7 @@ def train_seed(settings: dict[str, Any], seed: int) -> Path:
         f"resume={str(resume).lower()}",
         "reference=false",
         f"scenario.trace=[{','.join(settings['train_on'])}]",
-        *settings["overrides"],
+        *settings["overrides"][settings["task"]],
     ]
     out.mkdir(parents=True, exist_ok=True)
     with (out / "stdout.log").open("a") as log:

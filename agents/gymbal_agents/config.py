@@ -41,8 +41,6 @@ class PpoConfig:
         width: of the network's layers.
         log_std: initial log standard deviation of the exploration.
         reward_scale: factor on the learner's reward.
-        pretrain_decisions: decisions from whose outcome the network learns the cache's parts before
-            PPO begins, see `gymbal_agents.pretrain`; 0 for tasks without a cache.
         twin: take the heuristic's reward on the same demand out of the learner's reward.
     """
 
@@ -62,7 +60,6 @@ class PpoConfig:
     width: int = 32
     log_std: float = -1.5
     reward_scale: float = 10.0
-    pretrain_decisions: int = 0
     twin: bool = True
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from gymbal_agents.config import ConfigError
 from gymbal_agents.roster import RosterError
-from gymbal_envs.demand.program_curves import CurveError
+from gymbal_envs.demand.sheet import CurveError
 from gymbal_envs.demand.trace import TraceError
 from gymbal_envs.scenarios.scenario import ScenarioError
 from gymbal_runtime.bundle_file import BundleError

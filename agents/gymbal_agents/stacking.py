@@ -2,9 +2,12 @@
 
 Coordinate search. One resource after the other gets the best of its candidate heuristics while all
 other resources are decided as the stack so far says; TPE then varies what the winner calls
-tunable. What one resource wants depends on the others (a histogram is worth its cost only to who
-reads it), hence a second sweep. A step that finds nothing better changes nothing, so a stack never
-gets worse on the scenarios that it is tuned on.
+tunable. What one resource wants depends on the others, hence a second sweep. A step that finds
+nothing better changes nothing, so a stack never gets worse on the scenarios that it is tuned on.
+
+One dependence is too strong for that: rules for memory and cache that read histograms and miss
+curves do nothing where no monitor runs, and where none of them is chosen no monitor pays. No
+single step leads from one to the other, so the search starts from both.
 """
 
 from __future__ import annotations
@@ -36,7 +39,11 @@ from gymbal_runtime.heuristics.cache import CACHE_HEURISTICS
 from gymbal_runtime.heuristics.cpu_weights import CPU_HEURISTICS
 from gymbal_runtime.heuristics.devices import DEVICE_HEURISTICS
 from gymbal_runtime.heuristics.meb_adaptive import MebAdaptive
-from gymbal_runtime.heuristics.monitors import MONITOR_HEURISTICS
+from gymbal_runtime.heuristics.monitors import (
+    MONITOR_HEURISTICS,
+    IntermittentTracking,
+    Sampler,
+)
 from gymbal_runtime.heuristics.stacked import RESOURCE_FIELDS, Stacked
 from gymbal_runtime.tasks import BALLOON, CACHE
 
@@ -51,8 +58,11 @@ CANDIDATES: Candidates = {
     "monitor": tuple(one.name for one in MONITOR_HEURISTICS),
 }
 
+FIRST_MONITORS = (IntermittentTracking.name, Sampler.name)
+"""What watches the VMs where the searches start: one with histograms, one without."""
+
 SWEEPS = 2
-"""Times that every resource has its turn."""
+"""Times that every resource has its turn in each search."""
 
 
 def tune_host(
@@ -61,8 +71,8 @@ def tune_host(
     """Tune the heuristics of a whole host; `stacked` is made of the results of the others.
 
     Args:
-        config: what to tune on; ``trials`` counts for each heuristic alone and for each resource
-            and sweep of `stacked`.
+        config: what to tune on; ``trials`` counts for each heuristic alone and for each resource,
+            sweep and start of `stacked`.
         known: tuned options of memory and cache heuristics; all play as published, too.
         storage: file that remembers trials, so that a killed search goes on; None for none.
         on_trial: called after every trial, also for those found in the storage.
@@ -92,7 +102,8 @@ def tune_stacked(
     score = make_score(config, Stacked.name, "train", config.num_scenarios)
     steps = _StackSearch(config, tuned, candidates, storage, score, on_trial)
     published = Stacked().options()
-    stack = steps.run(published)
+    starts = [{**published, "monitor": {"name": name}} for name in FIRST_MONITORS]
+    stack = max((published, *map(steps.run, starts)), key=steps.scored)
     check = make_score(config, Stacked.name, "validation", config.validation_scenarios)
     return Tuning(
         options={} if stack == published else stack,
@@ -132,13 +143,15 @@ class _StackSearch:
     on_trial: OnTrial
     tried: int = 1
     _scores: dict[str, float] = field(default_factory=dict)
+    _reached: list[Options] = field(default_factory=list)
 
     def run(self, stack: Options) -> Options:
-        """The best stack that can be reached from this one."""
+        """The best stack that single steps reach; the parts of earlier ones are candidates, too."""
         for sweep in range(SWEEPS):
             for resource in RESOURCE_FIELDS:
                 stack = {**stack, resource: self._best_candidate(stack, resource)}
                 stack = {**stack, resource: self._varied(stack, resource, sweep)}
+        self._reached.append(stack)
         return stack
 
     def scored(self, stack: Options) -> float:
@@ -152,7 +165,9 @@ class _StackSearch:
         """Who decides the resource best; who does now, if nobody does it better."""
         by_label = {_label(one): one for one in self._options(stack, resource)}
         space: dict[str, BaseDistribution] = {"candidate": CategoricalDistribution(tuple(by_label))}
-        name = study_name(self.config, Stacked.name, stack=stack, resource=resource)
+        others = {other: options for other, options in stack.items() if other != resource}
+        among = {"stack": others, "resource": resource, "candidates": list(by_label)}
+        name = study_name(self.config, Stacked.name, **among)
         study = open_study(name, self.storage)
         seen = {trial.params["candidate"]: trial.value or 0.0 for trial in study.get_trials()}
         for label, one in by_label.items():
@@ -165,13 +180,10 @@ class _StackSearch:
         return by_label[max(by_label, key=seen.__getitem__)]
 
     def _options(self, stack: Options, resource: str) -> list[Options]:
-        """What may decide the resource, who does now first."""
-        found = [stack[resource]]
+        """What may decide the resource, who does now first; some more than once."""
+        found = [stack[resource], *(earlier[resource] for earlier in self._reached)]
         for name in self.candidates[resource]:
-            for options in ({}, self.tuned.get(name, {})):
-                one = {"name": name, **options}
-                if one not in found:
-                    found.append(one)
+            found += [{"name": name}, {"name": name, **self.tuned.get(name, {})}]
         return found
 
     def _varied(self, stack: Options, resource: str, sweep: int) -> Options:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
 from gymbal_agents.config import ConfigError, TrainConfig
-from gymbal_agents.pretrain import pretrain
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.set_policy import SetActorCriticPolicy
 from gymbal_agents.vec_env import HostVecEnv
@@ -83,7 +81,6 @@ def train(
     folder: RunFolder,
     callbacks: list[BaseCallback],
     resume: bool = False,
-    on_pretrain: Callable[[int], None] = lambda decisions: None,
 ) -> PPO:
     """Train until ``config.total_steps``; a resumed run goes on from its last checkpoint.
 
@@ -92,7 +89,6 @@ def train(
         folder: where everything goes.
         callbacks: progress, checkpoints, evaluation.
         resume: continue the run in ``folder``.
-        on_pretrain: told of decisions made before PPO begins.
 
     Returns:
         The trained learner, also stored as ``folder.model``.
@@ -112,8 +108,6 @@ def train(
         folder.save_config(config)
     if checkpoint is None:
         model = make_learner(config, env)
-        if config.ppo.pretrain_decisions > 0:
-            pretrain(model.policy.network, config, env.worlds, on_pretrain)  # type: ignore[arg-type]
     else:
         path, state = checkpoint
         # Scenarios already played are not played again.

@@ -197,19 +197,47 @@ _SENPAI = {
     "coeff_backoff": 36.5,
 }
 _KPART = {"by_stall": True, "history": 0.42, "min_gain_frac": 0.053, "period_s": 10.0}
+_STACK = {
+    "memory": {
+        "name": "meb",
+        "miss_ratio": 0.146,
+        "swap_rate_floor": 880000.0,
+        "growth_window_s": 2.31,
+        "headroom_frac": 0.302,
+        "shrink_frac": 0.0464,
+        "dead_band_frac": 0.0318,
+    },
+    "cache": {
+        "name": "kpart",
+        "by_stall": True,
+        "history": 0.323,
+        "min_gain_frac": 0.0145,
+        "period_s": 10.0,
+    },
+    "cpu": {
+        "name": "steal_feedback",
+        "tolerance": 0.00437,
+        "band_frac": 0.0409,
+        "smoothing_s": 33.0,
+        "hurt_frac": 0.424,
+        "hold_s": 196.0,
+        "step": 1.13,
+        "max_boost": 14.1,
+    },
+    "device": {
+        "name": "busiest_io",
+        "least_rate_bytes_s": 7.31e7,
+        "margin": 0.791,
+        "dwell_s": 163.0,
+        "smoothing_s": 87.0,
+        "pin_penalty": 0.0311,
+    },
+    "monitor": {"name": "itc"},
+}
 _DEFAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     BALLOON: ("senpai", _SENPAI),
     CACHE: ("kpart", _KPART),
-    HOST: (
-        "stacked",
-        {
-            "memory": {"name": "senpai", **_SENPAI},
-            "cache": {"name": "kpart", **_KPART},
-            "cpu": {"name": "owner_weights"},
-            "device": {"name": "busiest_io"},
-            "monitor": {"name": "itc"},
-        },
-    ),
+    HOST: ("stacked", _STACK),
 }
 
 

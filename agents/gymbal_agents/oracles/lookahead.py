@@ -7,13 +7,13 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_agents.oracles.plans import PLANNERS, Planner, plan_now
+from gymbal_agents.oracles.plan import Planner
+from gymbal_agents.oracles.plans import PLANNERS, plan_now
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.tasks.reward import RewardWeights, reward_terms, total_reward
 from gymbal_runtime.command import Command
 from gymbal_runtime.tasks import BALLOON, CACHE, HOST
 from gymbal_runtime.telemetry import Telemetry
-
 
 HORIZON_STEPS = {BALLOON: 18, CACHE: 3, HOST: 12}
 """Decisions looked ahead: three minutes of balloons, a quarter of one of a divided cache."""

@@ -1,9 +1,9 @@
 """The best found division of the cache between *groups* of VMs that share a part each.
 
 Programs that need little, or that miss whatever they hold, do better together than each in a part
-of at least a whole unit. Groups are merged greedily, pair by pair, as long as the exact optimum over
-units (`best_units`) falls; what a group does with u units comes from the simulator's own natural
-partition. Greedy, so a bound that can be reached and not a proven optimum.
+of at least a whole unit. Groups are merged greedily, pair by pair, as long as the exact optimum
+over units (`best_units`) falls; what a group does with u units comes from the simulator's own
+natural partition. Greedy, so a bound that can be reached and not a proven optimum.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def group_losses(
     world_vm: Floats, world_host: Floats, rows: Floats, rate: Floats, latency: float,
     members: Ints, count: int, value: Floats,
 ) -> None:  # fmt: skip
-    """Share-weighted progress lost (P,) of a group that shares k / (P - 1) of the cache, k = 0..P-1.
+    """Share-weighted progress lost (P,) of a group sharing k / (P - 1) of the cache, k = 0..P-1.
 
     ``rows`` are the programs' rows of the table ``active``, ``rate`` (V,) instructions/s.
     """
@@ -168,6 +168,27 @@ def _cluster_world(
 
 
 @kernel
+def programs_at(
+    world_vm: Floats, world_host: Floats, programs: Floats, demand: Demand, vm: Floats,
+    latency: float, knot: int, rows: Floats, rate: Floats,
+) -> None:  # fmt: skip
+    """The programs of one world that run at a knot: ``rows`` (V, ...) and ``rate`` (V,).
+
+    Rates are in instructions/s, each VM holding its fair part of the cache.
+    """
+    present = max(np.sum(world_vm[at.PRESENT]), 1.0)
+    segment = world_host[at.LLC_BYTES] / at.NUM_LLC_SEGMENTS
+    for v in range(rows.shape[0]):
+        if world_vm[at.PRESENT, v] > 0.0:
+            phase = int(demand[min(knot, demand.shape[0] - 1), at.WANT_PHASE, v])
+            rows[v] = programs[v, phase]
+            fair = world_host[at.LLC_BYTES] / present
+            mpi = misses_per_instruction(rows[v], segment, fair)
+            cpi = rows[v, at.CPI_BASE] + rows[v, at.PENALTY] * latency * mpi
+            rate[v] = cycles_per_s(world_host, vm, v) / cpi
+
+
+@kernel
 def optimal_clusters(
     first: int, last: int, world_vm: Floats, world_host: Floats, programs: Floats, demand: Demand,
     vm: Floats, latency: Floats, knot: Ints, classes: Floats, units: Floats,
@@ -184,50 +205,8 @@ def optimal_clusters(
             continue
         rows = np.zeros((num_vms, programs.shape[3]))
         rate = np.zeros(num_vms)
-        present = max(np.sum(world_vm[w, at.PRESENT]), 1.0)
-        segment = world_host[w, at.LLC_BYTES] / at.NUM_LLC_SEGMENTS
-        for v in range(num_vms):
-            if world_vm[w, at.PRESENT, v] > 0.0:
-                phase = int(demand[w, min(knot[w], demand.shape[1] - 1), at.WANT_PHASE, v])
-                rows[v] = programs[w, v, phase]
-                fair = world_host[w, at.LLC_BYTES] / present
-                mpi = misses_per_instruction(rows[v], segment, fair)
-                cpi = rows[v, at.CPI_BASE] + rows[v, at.PENALTY] * latency[w] * mpi
-                rate[v] = cycles_per_s(world_host[w], vm[w], v) / cpi
+        programs_at(
+            world_vm[w], world_host[w], programs[w], demand[w], vm[w], latency[w], knot[w], rows,
+            rate,
+        )  # fmt: skip
         _cluster_world(world_vm[w], world_host[w], rows, rate, latency[w], classes[w], units[w])
-
-
-@kernel
-def class_losses(
-    world_vm: Floats, world_host: Floats, active: Floats, vm: Floats, latency: Floats,
-    classes: Floats, losses: Floats,
-) -> None:  # fmt: skip
-    """What each class of a division loses with 0, 1, 2, ... units, with the present programs.
-
-    Args:
-        world_vm, world_host, active, vm: the engine's tables.
-        latency: (B,) memory latency in units of the unloaded one.
-        classes: (B, V) class of each VM, NaN where absent or nothing is divided.
-        losses: (B, V, P) the answer, by class number: share-weighted progress lost over the sum of
-            all shares; P must exceed the units of every host, and what lies beyond them is 0.
-    """
-    num_vms = classes.shape[1]
-    members = np.zeros(num_vms, dtype=np.int64)
-    for w in range(classes.shape[0]):
-        losses[w] = 0.0
-        total = int(world_host[w, at.LLC_UNITS])
-        if total == 0:
-            continue
-        shares = max(np.sum(world_vm[w, at.SHARES]), 1e-12)
-        for c in range(num_vms):
-            count = 0
-            for v in range(num_vms):
-                if classes[w, v] == c:
-                    members[count] = v
-                    count += 1
-            if count > 0:
-                _group_losses(
-                    world_vm[w], world_host[w], active[w], vm[w, at.RATE], latency[w], members,
-                    count, losses[w, c, : total + 1],
-                )  # fmt: skip
-                losses[w, c] /= shares

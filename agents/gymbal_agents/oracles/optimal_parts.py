@@ -94,7 +94,7 @@ def best_units(
 def _group(
     world_vm: Floats, losses: Floats, num_units: int, max_classes: int, members: Ints
 ) -> int:
-    """Classes: one each, but those that gain least from cache share the last; how many there are."""
+    """Number of classes: one for each VM, but those that gain least from cache share the last."""
     num_vms = members.shape[0]
     present = 0
     for v in range(num_vms):

@@ -6,10 +6,8 @@ the numbers come from, and how well they fit, is in ``docs/profiles.md``.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gymbal_envs.demand.llc_fit import falling_fit, fit_cpi
 from gymbal_envs.demand.llc_tables import LineCurve, WaysTable, read_llc_tables
-from gymbal_envs.demand.program_curves import CurveError
+from gymbal_envs.demand.sheet import CurveError, shipped_points, shipped_rows
 
 MIB = 2**20
 
@@ -133,8 +131,7 @@ def read_llc_profiles(
         private_bytes: Private cache in front of the LLC, for line curves: see ``from_line_curve``.
 
     Raises:
-        FileNotFoundError: Nothing is there.
-        CurveError: A file breaks its format; names file, row, column and rule.
+        CurveError: A file is not there or breaks its format; names file, row, column and rule.
         ValueError: A size is not positive.
     """
     if not 0 < way_bytes < np.inf:
@@ -209,20 +206,15 @@ def typical_costs(profiles: tuple[LlcProfile, ...]) -> tuple[float, float]:
 @cache
 def _shipped() -> tuple[LlcProfile, ...]:
     """Read the table once; profiles are immutable."""
-    folder = files("gymbal_envs.demand").joinpath("profile_data")
-    points: dict[str, list[tuple[float, float]]] = {}
-    for row in csv.DictReader(folder.joinpath("llc_curves.csv").read_text("utf-8").splitlines()):
-        points.setdefault(row["program"], []).append(
-            (float(row["size_bytes"]), float(row["misses_per_kilo_instr"]) / 1000)
-        )
+    points = shipped_points("llc_curves.csv", "size_bytes", "misses_per_kilo_instr")
     profiles = []
-    for row in csv.DictReader(folder.joinpath("llc_programs.csv").read_text("utf-8").splitlines()):
-        size_bytes, mpi = np.array(points[row["program"]]).T
+    for row in shipped_rows("llc_programs.csv"):
+        size_bytes, misses_per_kilo_instr = points[row["program"]]
         profiles.append(
             LlcProfile(
                 name=row["program"],
                 size_bytes=size_bytes,
-                mpi=mpi,
+                mpi=misses_per_kilo_instr / 1000,
                 cpi0=float(row["cpi0"]),
                 penalty_cycles=float(row["penalty_cycles"]),
                 residual=float(row["residual"] or "nan"),

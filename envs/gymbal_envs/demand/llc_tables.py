@@ -12,15 +12,14 @@ performance counters give them (per kilo-instruction; the last two columns need 
 
 from __future__ import annotations
 
-import csv
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_envs.demand.program_curves import CURVE_COLUMNS, MAX_RISE, CurveError
+from gymbal_envs.demand.program_curves import curve_points
+from gymbal_envs.demand.sheet import CurveError, Sheet, read_sheet
 
 LINE_BYTES = 64
 FOLDER_PATTERN = "*-line64.csv"  # the same folder also holds page curves
@@ -74,49 +73,11 @@ class LineCurve:
     source: str
 
 
-@dataclass(frozen=True)
-class _Sheet:
-    """The rows of a CSV file, with their line numbers."""
-
-    path: Path
-    columns: tuple[str, ...]
-    rows: tuple[tuple[int, dict[str, str | None]], ...]
-
-    def numbers(self, column: str, rows: list[int]) -> NDArray[np.float64]:
-        """Finite, non-negative numbers of the rows with these indices."""
-        return np.array([self._number(*self.rows[index], column) for index in rows])
-
-    def require(
-        self, column: str, rows: list[int], holds: NDArray[np.bool_], rule: str, who: str = ""
-    ) -> None:
-        """Name the first of the rows for which the rule does not hold."""
-        if not np.all(holds):
-            line, row = self.rows[rows[int(np.argmin(holds))]]
-            program = f" ({who})" if who else ""
-            raise CurveError(
-                f"{self.path}: row {line}, column {column}{program}: {rule}, found {row[column]}"
-            )
-
-    def _number(self, line: int, row: dict[str, str | None], column: str) -> float:
-        where = f"{self.path}: row {line}, column {column}"
-        text = row[column]
-        if text is None or not text.strip():
-            raise CurveError(f"{where}: the cell is empty")
-        try:
-            value = float(text)
-        except ValueError:
-            raise CurveError(f"{where}: must be a number, found {text!r}") from None
-        if not math.isfinite(value) or value < 0:
-            raise CurveError(f"{where}: must be finite and not negative, found {text!r}")
-        return value
-
-
 def read_llc_tables(path: str | Path) -> tuple[WaysTable | LineCurve, ...]:
     """Read one CSV file of either format, or every ``*-line64.csv`` of a folder.
 
     Raises:
-        FileNotFoundError: Nothing is there.
-        CurveError: A file breaks its format; names file, row, column and rule.
+        CurveError: A file is not there or breaks its format; names file, row, column and rule.
     """
     path = Path(path)
     if not path.is_dir():
@@ -124,15 +85,15 @@ def read_llc_tables(path: str | Path) -> tuple[WaysTable | LineCurve, ...]:
     found = sorted(path.glob(FOLDER_PATTERN))
     if not found:
         raise CurveError(f"{path}: the folder holds no file named {FOLDER_PATTERN}")
-    return tuple(_line_curve(_read_sheet(file)) for file in found)
+    return tuple(_line_curve(read_sheet(file)) for file in found)
 
 
 def _read_file(path: Path) -> tuple[WaysTable | LineCurve, ...]:
     """Read a file of either format, told apart by the header."""
-    sheet = _read_sheet(path)
+    sheet = read_sheet(path)
     if "NR_WAYS" not in sheet.columns and "BENCH" not in sheet.columns:
         return (_line_curve(sheet),)
-    _require_columns(sheet, WAYS_COLUMNS)
+    sheet.require_columns(WAYS_COLUMNS)
     programs: dict[str, list[int]] = {}
     for index, (line, row) in enumerate(sheet.rows):
         name = (row["BENCH"] or "").strip()
@@ -142,27 +103,7 @@ def _read_file(path: Path) -> tuple[WaysTable | LineCurve, ...]:
     return tuple(_ways_table(sheet, name, rows) for name, rows in programs.items())
 
 
-def _read_sheet(path: Path) -> _Sheet:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            columns = tuple(reader.fieldnames or ())
-            # The row's own line number, since the csv module skips blank lines.
-            rows = tuple((reader.line_num, row) for row in reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CurveError(f"{path}: not a CSV file in UTF-8: {error}") from error
-    if not rows:
-        raise CurveError(f"{path}: the file is empty: a header and at least two rows are needed")
-    return _Sheet(path, columns, rows)
-
-
-def _require_columns(sheet: _Sheet, columns: tuple[str, ...]) -> None:
-    missing = [name for name in columns if name not in sheet.columns]
-    if missing:
-        raise CurveError(f"{sheet.path}: row 1: no column {', '.join(missing)}")
-
-
-def _ways_table(sheet: _Sheet, name: str, rows: list[int]) -> WaysTable:
+def _ways_table(sheet: Sheet, name: str, rows: list[int]) -> WaysTable:
     """Check one program's rows, in whatever order they come."""
     if len(rows) < 2:
         raise CurveError(
@@ -173,38 +114,27 @@ def _ways_table(sheet: _Sheet, name: str, rows: list[int]) -> WaysTable:
     rows = [rows[index] for index in np.argsort(unordered, kind="stable")]
     ways, ipc, mpki = (sheet.numbers(column, rows) for column in ("NR_WAYS", "ipc", "llcmpki"))
     whole = (ways >= 1) & (ways == np.floor(ways))
-    sheet.require("NR_WAYS", rows, whole, "must be a whole number from 1", name)
+    sheet.require("NR_WAYS", whole, "must be a whole number from 1", rows, name)
     once = np.diff(ways, prepend=0.0) > 0
-    sheet.require("NR_WAYS", rows, once, "must occur once per program", name)
-    sheet.require("ipc", rows, ipc > 0, "must be above 0", name)
+    sheet.require("NR_WAYS", once, "must occur once per program", rows, name)
+    sheet.require("ipc", ipc > 0, "must be above 0", rows, name)
     allowed = max(MAX_MPKI_RISE, MAX_MPKI_RISE_FRAC * float(mpki.max()))
     level = mpki - np.minimum.accumulate(mpki) <= allowed
-    sheet.require("llcmpki", rows, level, f"must not rise with ways by more than {allowed:g}", name)
+    sheet.require("llcmpki", level, f"must not rise with ways by more than {allowed:g}", rows, name)
     most = float(mpki.max())
     if REFERENCES_COLUMN in sheet.columns:
         most = max(most, float(np.median(sheet.numbers(REFERENCES_COLUMN, rows))))
     return WaysTable(name, ways, ipc, mpki, most, str(sheet.path))
 
 
-def _line_curve(sheet: _Sheet) -> LineCurve:
+def _line_curve(sheet: Sheet) -> LineCurve:
     """Check one program's stack-distance curve."""
-    _require_columns(sheet, CURVE_COLUMNS)
-    if len(sheet.rows) < 2:
-        raise CurveError(f"{sheet.path}: a curve needs at least two rows, found 1")
-    rows = list(range(len(sheet.rows)))
-    blocks, size_bytes, ratio, misses = (sheet.numbers(name, rows) for name in CURVE_COLUMNS)
-    grows = np.diff(blocks, prepend=0.0) > 0
-    sheet.require("size_blocks", rows, grows, "sizes must be above 0 and increase")
-    in_lines = size_bytes == LINE_BYTES * blocks
-    sheet.require("size_bytes", rows, in_lines, f"must be {LINE_BYTES} per block")
-    sheet.require("miss_ratio", rows, ratio <= 1, "must not exceed 1")
-    level = ratio - np.minimum.accumulate(ratio) <= MAX_RISE
-    sheet.require("miss_ratio", rows, level, f"must not rise with size by more than {MAX_RISE}")
+    _, size_bytes, ratio, misses = curve_points(sheet, LINE_BYTES)
     per_kilo_instr = misses[0] / ratio[0] if ratio[0] > 0 else 0.0
     expected = ratio * per_kilo_instr
     agree = np.abs(misses - expected) <= PROPORTION_TOLERANCE * expected + 1e-3
     sheet.require(
-        "misses_per_kilo_instr", rows, agree, "must be in proportion to miss_ratio, as in row 2"
+        "misses_per_kilo_instr", agree, "must be in proportion to miss_ratio, as in row 2"
     )
     name = sheet.path.stem.removeprefix("mrc-").removesuffix("-line64")
     mpki = np.minimum.accumulate(ratio) * per_kilo_instr

@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from gymbal_envs.demand.program_curves import (
     DEFAULT_DIRTY_FRAC,
-    CurveError,
     MeasuredCurve,
     read_curves,
     shipped_curves,
 )
+from gymbal_envs.demand.sheet import CurveError
 
 # K: between the points a straight line is within 0.005 of 1 - x^0.4 (beyond x = 1/32).
 NUM_CURVE_SEGMENTS = 32
@@ -104,8 +104,7 @@ def read_profiles(path: str | Path) -> tuple[Profile, ...]:
     """Read measured curves of the user's own: one CSV, or a folder of ``*-page4k.csv``.
 
     Raises:
-        FileNotFoundError: Nothing is there.
-        CurveError: A file breaks the format; names file, row, column and rule.
+        CurveError: A file is not there or breaks the format; names file, row, column and rule.
     """
     return tuple(profile_from_curve(curve) for curve in read_curves(path))
 

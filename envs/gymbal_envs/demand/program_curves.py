@@ -10,13 +10,13 @@ The format is that of a fully associative LRU stack-distance tracer, one row per
 from __future__ import annotations
 
 import csv
-import math
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gymbal_envs.demand.sheet import CurveError, Sheet, read_sheet, shipped_points, shipped_rows
 
 PAGE_BYTES = 4096
 CURVE_COLUMNS = ("size_blocks", "size_bytes", "miss_ratio", "misses_per_kilo_instr")
@@ -25,10 +25,6 @@ FOLDER_PATTERN = "*-page4k.csv"  # the same folder also holds cache-line curves
 MAX_RISE = 1e-3  # sampling noise of a tracer; an LRU curve itself can never rise
 MIN_DIRTY_FRAC = 0.05
 DEFAULT_DIRTY_FRAC = 0.5  # where nothing was measured; the eight programs span 0.26 to 0.91
-
-
-class CurveError(ValueError):
-    """A file that is not a miss-ratio curve; the message names file, row, column and rule."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +56,10 @@ class MeasuredCurve:
 
 def shipped_curves() -> tuple[MeasuredCurve, ...]:
     """Read the eight programs that come with the package, in alphabetical order."""
-    folder = files("gymbal_envs.demand").joinpath("profile_data")
-    points: dict[str, list[tuple[float, float]]] = {}
-    for row in csv.DictReader(folder.joinpath("curves.csv").read_text("utf-8").splitlines()):
-        points.setdefault(row["program"], []).append(
-            (float(row["size_pages"]), float(row["miss_ratio"]))
-        )
+    points = shipped_points("curves.csv", "size_pages", "miss_ratio")
     curves = []
-    for row in csv.DictReader(folder.joinpath("programs.csv").read_text("utf-8").splitlines()):
-        size_pages, miss_ratio = np.array(points[row["program"]]).T
+    for row in shipped_rows("programs.csv"):
+        size_pages, miss_ratio = points[row["program"]]
         curves.append(
             MeasuredCurve(
                 name=row["program"],
@@ -89,8 +80,7 @@ def read_curves(path: str | Path) -> tuple[MeasuredCurve, ...]:
     ``dirty_pages_per_Mref_mean``) gives the dirty share; without it, ``DEFAULT_DIRTY_FRAC``.
 
     Raises:
-        FileNotFoundError: Nothing is there.
-        CurveError: A file breaks the format; names file, row, column and rule.
+        CurveError: A file is not there or breaks the format; names file, row, column and rule.
     """
     path = Path(path)
     if not path.is_dir():
@@ -122,71 +112,43 @@ def _read_summary(folder: Path) -> dict[str, float]:
     return dirty
 
 
+def curve_points(sheet: Sheet, block_bytes: int) -> tuple[NDArray[np.float64], ...]:
+    """The columns of a miss curve of blocks of this size, checked: four arrays (S,).
+
+    Raises:
+        CurveError: The sheet breaks the format; names file, row, column and rule.
+    """
+    sheet.require_columns(CURVE_COLUMNS)
+    if len(sheet.rows) < 2:
+        raise CurveError(f"{sheet.path}: a curve needs at least two rows, found 1")
+    blocks, size_bytes, ratio, misses = (sheet.numbers(name) for name in CURVE_COLUMNS)
+    grows = np.diff(blocks, prepend=0.0) > 0
+    sheet.require("size_blocks", grows, "sizes must be above 0 and increase")
+    in_blocks = size_bytes == block_bytes * blocks
+    sheet.require("size_bytes", in_blocks, f"must be {block_bytes} per block")
+    sheet.require("miss_ratio", ratio <= 1, "must not exceed 1")
+    level = ratio - np.minimum.accumulate(ratio) <= MAX_RISE
+    sheet.require("miss_ratio", level, f"must not rise with size by more than {MAX_RISE}")
+    return blocks, size_bytes, ratio, misses
+
+
 def _read_file(path: Path, dirty: dict[str, float]) -> MeasuredCurve:
     """Read and check one curve."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            missing = [name for name in CURVE_COLUMNS if name not in (reader.fieldnames or ())]
-            # The row's own line number, since the csv module skips blank lines.
-            rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CurveError(f"{path}: not a CSV file in UTF-8: {error}") from error
-    if missing:
-        raise CurveError(f"{path}: row 1: no column {', '.join(missing)}")
-    if len(rows) < 2:
-        raise CurveError(f"{path}: a curve needs at least two rows, found {len(rows)}")
-    points = np.array(
-        [[_number(path, line, name, row[name]) for name in CURVE_COLUMNS] for line, row in rows]
-    )
-    _check_points(path, [line for line, _ in rows], points)
+    sheet = read_sheet(path)
+    size, _, miss_ratio, misses = curve_points(sheet, PAGE_BYTES)
+    counted = (misses > 0) | (miss_ratio == 0)
+    sheet.require("misses_per_kilo_instr", counted, "must be above 0")
+    if not miss_ratio[0] > miss_ratio[-1]:
+        raise CurveError(f"{path}: column miss_ratio: must fall somewhere, it is flat")
     name = path.stem.removeprefix("mrc-").removesuffix("-page4k")
-    miss_ratio, misses_per_kilo_instr = points[:, 2], points[:, 3]
     return MeasuredCurve(
         name=name,
-        size_pages=points[:, 0],
+        size_pages=size,
         miss_ratio=np.minimum.accumulate(miss_ratio),
-        data_refs_per_instr=float(misses_per_kilo_instr[0] / miss_ratio[0]) / 1000,
+        data_refs_per_instr=float(misses[0] / miss_ratio[0]) / 1000,
         dirty_frac=dirty.get(name, DEFAULT_DIRTY_FRAC),
         source=str(path),
     )
-
-
-def _number(path: Path, line: int, column: str, text: str | None) -> float:
-    """Parse one cell: a finite number that is not negative."""
-    where = f"{path}: row {line}, column {column}"
-    if text is None or not text.strip():
-        raise CurveError(f"{where}: the cell is empty")
-    try:
-        value = float(text)
-    except ValueError:
-        raise CurveError(f"{where}: must be a number, found {text!r}") from None
-    if not math.isfinite(value) or value < 0:
-        raise CurveError(f"{where}: must be finite and not negative, found {text!r}")
-    return value
-
-
-def _check_points(path: Path, lines: list[int], points: NDArray[np.float64]) -> None:
-    """Check the rules that bind cells together; ``points`` is (S, 4) in ``CURVE_COLUMNS``."""
-    size, size_bytes, miss_ratio, misses = points.T
-    before = np.concatenate(([-np.inf], size[:-1]))
-    rise = miss_ratio - np.minimum.accumulate(miss_ratio)
-    rules = (
-        ("size_blocks", (size > 0) & (size > before), "sizes must be above 0 and increase"),
-        ("size_bytes", size_bytes == PAGE_BYTES * size, f"must be {PAGE_BYTES} per block"),
-        ("miss_ratio", miss_ratio <= 1, "must not exceed 1"),
-        ("miss_ratio", rise <= MAX_RISE, f"must not rise with size by more than {MAX_RISE}"),
-        ("misses_per_kilo_instr", (misses > 0) | (miss_ratio == 0), "must be above 0"),
-    )
-    for column, holds, rule in rules:
-        if not np.all(holds):
-            first = int(np.argmin(holds))
-            value = points[first, CURVE_COLUMNS.index(column)]
-            raise CurveError(
-                f"{path}: row {lines[first]}, column {column}: {rule}, found {value:g}"
-            )
-    if not miss_ratio[0] > miss_ratio[-1]:
-        raise CurveError(f"{path}: column miss_ratio: must fall somewhere, it is flat")
 
 
 def _dirty_frac(dirty_pages: str, unique_pages: str) -> float:

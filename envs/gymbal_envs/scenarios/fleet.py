@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_envs.demand.profiles import Profile, load_profiles, parametric_family
 from gymbal_envs.demand.trace import Trace
+from gymbal_envs.scenarios.draws import Floats, Range, in_slots, log_uniform
 from gymbal_envs.scenarios.machine import MachineDraw
+from gymbal_envs.scenarios.page_profiles import resolve_profiles
 from gymbal_envs.scenarios.scenario import Scenario, ScenarioError
 from gymbal_envs.scenarios.split import SplitName, split_trace
 from gymbal_envs.simulator.excursions import fill_window
 from gymbal_envs.simulator.params import MIB, TIERS
-
-Floats = NDArray[np.float64]
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ class FleetConfig:
         excursion_hold_s: their mean duration.
         excursion_height: their mean height in units of the level; 0 for none.
         knot_s: seconds between demand knots.
+        profiles: how programs suffer without memory, each as likely as the others; names as in
+            `resolve_profiles`.
     """
 
     num_vms: tuple[int, int] = (4, 8)
@@ -135,7 +135,7 @@ class FleetScenarios:
         picks = rng.integers(len(self._profiles), size=n)
         chosen = [self._profiles[i] for i in picks]
         relative = np.array([p.touch_rate_hz for p in chosen]) / 2000.0
-        pressure = _log_uniform(rng, cfg.fault_pressure_hz, n)
+        pressure = log_uniform(rng, cfg.fault_pressure_hz, n)
         memory_min = kernel + np.maximum(24 * MIB, 0.015 * provisioned)
         load = rng.uniform(*cfg.load)
         capacity = working_set.sum(axis=1).max() / load + kernel.sum()
@@ -182,7 +182,7 @@ class FleetScenarios:
         n: int = levels.shape[1]
         filled = np.zeros((self.num_knots, n), dtype=np.float32)
         streams = rng.integers(0, 2**63, size=n, dtype=np.uint64)
-        gaps = _log_uniform(rng, cfg.excursion_gap_s, n)
+        gaps = log_uniform(rng, cfg.excursion_gap_s, n)
         fill_window(
             np.ascontiguousarray(levels, dtype=np.float64), self.trace.step_s, cfg.knot_s, gaps,
             cfg.excursion_hold_s, cfg.excursion_height, ceiling, streams, filled,
@@ -228,30 +228,6 @@ _ALL_BITS = 2**64 - 1
 _SPLIT_KEY = {"train": 0, "validation": 1, "test": 2}
 
 
-def resolve_profiles(names: tuple[str, ...]) -> tuple[Profile, ...]:
-    """Profiles by name: ``measured`` (all eight), ``power:ALPHA``, ``cliff:KNEE``, ``streaming``.
-
-    Raises:
-        ScenarioError: for an unknown name.
-    """
-    found: list[Profile] = []
-    for name in names:
-        family, _, number = name.partition(":")
-        if name == "measured":
-            found += load_profiles()
-        elif family == "power" and number:
-            found.append(parametric_family("power", alpha=float(number)))
-        elif family == "cliff" and number:
-            found.append(parametric_family("cliff", knee=float(number), sharpness=20.0))
-        elif name == "streaming":
-            found.append(parametric_family("streaming"))
-        else:
-            raise ScenarioError(
-                f"profile {name!r} unknown: use measured, power:ALPHA, cliff:KNEE or streaming"
-            )
-    return tuple(found)
-
-
 def _spread(value: Any, slots: NDArray[np.int64], present: NDArray[np.bool_]) -> Any:
     """Put n VMs' values into their slots: demand is (K, n) float32, the rest is (n, ...)."""
     if not isinstance(value, np.ndarray):
@@ -260,9 +236,7 @@ def _spread(value: Any, slots: NDArray[np.int64], present: NDArray[np.bool_]) ->
         demand = np.zeros((value.shape[0], present.size), dtype=np.float32)
         demand[:, slots] = value
         return demand
-    rows = np.zeros((present.size, *value.shape[1:]))
-    rows[slots] = value
-    return rows
+    return in_slots(value, slots, present.size)
 
 
 def _fair_start(capacity: float, low: Floats, high: Floats) -> Floats:
@@ -270,8 +244,3 @@ def _fair_start(capacity: float, low: Floats, high: Floats) -> Floats:
     spare = max(capacity - low.sum(), 0.0) / low.size
     start: Floats = np.minimum(low + spare, high)
     return start
-
-
-def _log_uniform(rng: np.random.Generator, bounds: Range, n: int) -> Floats:
-    drawn: Floats = np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]), n))
-    return drawn

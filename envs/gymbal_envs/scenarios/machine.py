@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.demand.llc_profiles import LlcProfile, load_llc_profiles, read_llc_profiles
+from gymbal_envs.scenarios.draws import Floats, Range, in_slots, log_uniform
 from gymbal_envs.scenarios.resources import Resources
 from gymbal_envs.scenarios.scenario import ScenarioError
 from gymbal_envs.scenarios.split import VM_FRACTIONS, SplitName
 from gymbal_envs.simulator.layout import NUM_LLC_SEGMENTS, NUM_PHASES
 from gymbal_envs.simulator.params import MIB
-
-Floats = NDArray[np.float64]
-Range = tuple[float, float]
 
 SENSITIVE_SLOWDOWN = 1.1
 """With 1/11 of the cache; of the 40 measured SPEC programs about a third are slower than that."""
@@ -56,6 +54,9 @@ class MachineConfig:
         wakeups: slices waited per slice of progress of those.
         recolour_frac: part of the working set that is hot enough to be recoloured.
         hint_frac: part of the VMs with a static profile.
+        program_jitter: in training, sizes, misses, penalties and base cycles of a program are each
+            scaled by a factor of up to this (log-uniform, either way): measured programs are few,
+            and a policy shall not learn them by heart. 1 is the programs as measured.
     """
 
     cache: bool = True
@@ -82,6 +83,7 @@ class MachineConfig:
     wakeups: Range = (0.05, 0.5)
     recolour_frac: Range = (0.05, 0.3)
     hint_frac: float = 0.5
+    program_jitter: float = 2.0
 
     def __post_init__(self) -> None:
         """Name the field that makes no sense."""
@@ -92,6 +94,8 @@ class MachineConfig:
         for name in ("colour_hosts", "sensitive_frac", "io_frac", "interactive_frac", "hint_frac"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ScenarioError(f"{name} ({getattr(self, name)}) must lie in 0..1")
+        if not 1 <= self.program_jitter < np.inf:
+            raise ScenarioError(f"program_jitter ({self.program_jitter}) must be at least 1")
         for name in ("ways", "colours", "classes", "min_ways", "vcpus"):
             if not getattr(self, name) or min(getattr(self, name)) < 1:
                 raise ScenarioError(f"{name} {getattr(self, name)} must be numbers of at least 1")
@@ -100,14 +104,17 @@ class MachineConfig:
 def split_programs(profiles: tuple[LlcProfile, ...], split: SplitName) -> tuple[LlcProfile, ...]:
     """The programs that one split may run: train, validation and test share none.
 
-    A table of fewer than six programs is not split: it is somebody's own, to be judged on.
+    Programs whose speed was measured are divided between the splits; those of which only the misses
+    are known come in the test alone, so that it has a whole table that training never saw.
     """
-    if len(profiles) < 6:
-        return profiles
-    order = np.random.Generator(np.random.Philox(key=_SHUFFLE_KEY)).permutation(len(profiles))
-    cuts = np.round(np.cumsum([0.0, *VM_FRACTIONS.values()]) * len(profiles)).astype(int)
+    timed = [p for p in profiles if np.isfinite(p.residual)]
+    order = np.random.Generator(np.random.Philox(key=_SHUFFLE_KEY)).permutation(len(timed))
+    cuts = np.round(np.cumsum([0.0, *VM_FRACTIONS.values()]) * len(timed)).astype(int)
     place = list(VM_FRACTIONS).index(split)
-    return tuple(profiles[i] for i in np.sort(order[cuts[place] : cuts[place + 1]]))
+    chosen = [timed[i] for i in np.sort(order[cuts[place] : cuts[place + 1]])]
+    if split == "test":
+        chosen += [p for p in profiles if not np.isfinite(p.residual)]
+    return tuple(chosen)
 
 
 def programs_of(path: str, split: SplitName) -> tuple[LlcProfile, ...]:
@@ -132,6 +139,7 @@ class MachineDraw:
         max_vms: slots of a host.
         num_knots: of the demand.
         knot_s: seconds between them.
+        varied: scale programs by ``program_jitter``.
     """
 
     def __init__(
@@ -141,8 +149,9 @@ class MachineDraw:
         max_vms: int,
         num_knots: int,
         knot_s: float,
+        varied: bool = False,
     ) -> None:
-        self.config, self.programs = config, programs
+        self.config, self.programs, self.varied = config, programs, varied
         self.max_vms, self.num_knots, self.knot_s = max_vms, num_knots, knot_s
         most = max(config.llc_mib) * MIB
         self._sensitive = tuple(
@@ -185,7 +194,7 @@ class MachineDraw:
         chosen = [self._programs_of_vm(rng) for _ in range(n)]
         phase = self._phases(rng, n)
         has_io = rng.random(n) < cfg.io_frac
-        wanted = _log_uniform(rng, (cfg.io_mb_s[0] * 1e6, cfg.io_mb_s[1] * 1e6), n) * has_io
+        wanted = log_uniform(rng, (cfg.io_mb_s[0] * 1e6, cfg.io_mb_s[1] * 1e6), n) * has_io
         hinted = rng.random(n) < cfg.hint_frac
         slowdown = [programs[0].slowdown(llc * HINT_PART, llc) for programs in chosen]
         bursts = rng.uniform(0.2, 1.0, (NUM_PHASES, n))
@@ -196,11 +205,9 @@ class MachineDraw:
             "recolour_frac": rng.uniform(*cfg.recolour_frac, n),
             "hint_slowdown": np.where(hinted, np.asarray(slowdown, dtype=np.float64), np.nan),
             "hint_footprint_bytes": np.where(hinted, footprint, np.nan),
-            "mpi": np.array([[p.on_grid(llc, NUM_LLC_SEGMENTS) for p in ps] for ps in chosen]),
-            "cpi_base": np.array([[p.cpi0 for p in ps] for ps in chosen]),
-            "penalty_cycles": np.array([[p.penalty_cycles for p in ps] for ps in chosen]),
+            **self._behaviour(rng, chosen, llc),
         }
-        spread = {name: _in_slots(value, slots, self.max_vms) for name, value in per_vm.items()}
+        spread = {name: in_slots(value, slots, self.max_vms) for name, value in per_vm.items()}
         io = wanted * np.take_along_axis(bursts, phase.astype(np.int64), axis=0)
         return Resources(
             llc_bytes=llc if cfg.cache else 0.0,
@@ -217,6 +224,26 @@ class MachineDraw:
             io_bytes_s=self._at_knots(io, slots),
             **spread,
         )
+
+    def _behaviour(
+        self, rng: np.random.Generator, chosen: list[list[LlcProfile]], llc: float
+    ) -> dict[str, Floats]:
+        """Misses and cycles of every VM's programs, (n, NUM_PHASES, ...)."""
+        most = np.log(self.config.program_jitter) if self.varied else 0.0
+        scale = np.exp(rng.uniform(-most, most, (4, len(chosen), NUM_PHASES)))
+        sizes = zip(chosen, llc * scale[0], strict=True)
+        mpi = np.array(
+            [
+                [p.on_grid(size, NUM_LLC_SEGMENTS) for p, size in zip(ps, of_vm, strict=True)]
+                for ps, of_vm in sizes
+            ]
+        )
+        return {
+            "mpi": mpi * scale[1][..., None],
+            "cpi_base": np.array([[p.cpi0 for p in ps] for ps in chosen]) * scale[2],
+            "penalty_cycles": np.array([[p.penalty_cycles for p in ps] for ps in chosen])
+            * scale[3],
+        }
 
     def _at_knots(self, values: Any, slots: NDArray[np.int64]) -> NDArray[np.float32]:
         """(K, n) of VMs to (K, V) of slots."""
@@ -235,7 +262,7 @@ class MachineDraw:
         knots = np.arange(self.num_knots)
         phase = np.zeros((self.num_knots, n), dtype=np.float32)
         stays = self.num_knots  # of at least one knot each: never too few
-        means = _log_uniform(rng, self.config.phase_s, n) / self.knot_s
+        means = log_uniform(rng, self.config.phase_s, n) / self.knot_s
         lengths = np.ceil(rng.exponential(means, (stays, n)))
         first = rng.integers(NUM_PHASES, size=n)
         follow = (first + rng.integers(1, NUM_PHASES, (stays, n)).cumsum(axis=0)) % NUM_PHASES
@@ -243,14 +270,3 @@ class MachineDraw:
             stay = np.searchsorted(lengths[:, v].cumsum(), knots, side="right")
             phase[:, v] = follow[stay, v]
         return phase
-
-
-def _in_slots(values: Floats, slots: NDArray[np.int64], max_vms: int) -> Floats:
-    rows = np.zeros((max_vms, *values.shape[1:]))
-    rows[slots] = values
-    return rows
-
-
-def _log_uniform(rng: np.random.Generator, bounds: Range, n: int) -> Floats:
-    drawn: Floats = np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]), n))
-    return drawn

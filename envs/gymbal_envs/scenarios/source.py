@@ -99,6 +99,7 @@ def make_source(config: ScenarioConfig, split: SplitName, seed: int) -> Scenario
             config.fleet.max_vms,
             config.num_knots,
             config.fleet.knot_s,
+            varied=split == "train",
         )
     drawn = [
         FleetScenarios(load_trace(trace, config.repair), config.fleet, split, seed, machine)

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from gymbal_runtime.agent import Agent
 from gymbal_runtime.command import NO_CHANGE, Command
 from gymbal_runtime.heuristics.readings import actual_bytes, bounds
 from gymbal_runtime.heuristics.split import project_to_budget
+from gymbal_runtime.heuristics.timed import TimedHeuristic
 from gymbal_runtime.telemetry import Bools, Floats, Telemetry
-
-_CLOCK_SLACK_S = 1e-6
-"""Clocks are sums of intervals: a period that is over but for rounding is over."""
 
 
 @dataclass(frozen=True, eq=False)
-class PeriodicHeuristic(Agent):
+class PeriodicHeuristic(TimedHeuristic):
     """A rule that acts once a period and repeats its last targets in between.
 
     Subclasses say what they want (``_decide``) and what they remember (``_state_shapes``). Whatever
     they want is projected to what is feasible here: floors, ceilings, and a sum within the budget.
 
     Attributes:
-        period_s: s, least time between two decisions for the same host; 0 decides at every call.
-        TUNABLE: parameter -> (low, high), what a tuner may vary and how far.
+        period_s: s, as in `TimedHeuristic`.
     """
 
-    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {}
+    TOLD: ClassVar[str] = "target_bytes"
     name = "periodic"
 
     period_s: float = 10.0
-    _state: dict[str, Floats] = field(init=False, repr=False, default_factory=dict)
 
     @abstractmethod
     def _decide(self, telemetry: Telemetry, due: Bools) -> Floats:
@@ -47,19 +42,6 @@ class PeriodicHeuristic(Agent):
         Returns:
             (H, V) bytes, finite for present VMs, not necessarily feasible.
         """
-
-    def _state_shapes(self, num_hosts: int, num_vms: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of each array of memory; the first axis is the host, NaN is 'nothing'."""
-        return {"acted_s": (num_hosts,), "target_bytes": (num_hosts, num_vms)}
-
-    def reset(self, num_hosts: int, num_vms: int, hosts: Bools | None = None) -> None:
-        """Forget the marked hosts (all where ``hosts`` is None or the shape is a new one)."""
-        for name, shape in self._state_shapes(num_hosts, num_vms).items():
-            remembered = self._state.get(name)
-            if hosts is None or remembered is None or remembered.shape != shape:
-                self._state[name] = np.full(shape, np.nan)
-            else:
-                remembered[hosts] = np.nan
 
     def act(self, telemetry: Telemetry) -> Command:
         """Decide for every host of the record.
@@ -82,23 +64,10 @@ class PeriodicHeuristic(Agent):
         self._state["acted_s"][due] = telemetry.time_s[due]
         return Command(balloon_bytes=told)
 
-    def _due(self, time_s: Floats) -> Bools:
-        """Hosts (H,) whose period is over, that are new, or whose clock has been restarted."""
-        elapsed = time_s - self._state["acted_s"]
-        return ~((elapsed >= 0.0) & (elapsed < self.period_s - _CLOCK_SLACK_S))
-
     def _elapsed_s(self, time_s: Floats) -> Floats:
         """Time since the last decision (H,) s; one period where there was none."""
         elapsed = time_s - self._state["acted_s"]
         return np.where(elapsed > 0.0, elapsed, self.period_s)
-
-    def _check_shape(self, telemetry: Telemetry) -> None:
-        shape = (telemetry.num_hosts, telemetry.num_vms)
-        if not self._state:
-            self.reset(*shape)
-        expected = self._state["target_bytes"].shape
-        if expected != shape:
-            raise ValueError(f"{self.name} was reset for {expected} hosts x VMs, got {shape}")
 
 
 def check_range(owner: str, **ranges: tuple[float, float, float]) -> None:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from gymbal_runtime.agent import Agent
 from gymbal_runtime.command import NO_CHANGE, Command
-from gymbal_runtime.slot_memory import forget, only_present
-from gymbal_runtime.telemetry import Bools, Floats, Telemetry
-
-_CLOCK_SLACK_S = 1e-6
-"""Clocks are sums of intervals: a period that is over but for rounding is over."""
+from gymbal_runtime.heuristics.timed import TimedHeuristic
+from gymbal_runtime.slot_memory import only_present
+from gymbal_runtime.telemetry import Floats, Telemetry
 
 
 @dataclass(frozen=True, eq=False)
-class ResourceHeuristic(Agent):
+class ResourceHeuristic(TimedHeuristic):
     """A rule that decides one field of the command and says nothing about the others.
 
     It acts once a period and repeats what it said in between. A VM whose present setting is unknown
@@ -26,17 +23,14 @@ class ResourceHeuristic(Agent):
     record and memory; keeping the memory, also of hosts that are not due, is done here.
 
     Attributes:
-        period_s: s, least time between two decisions for the same host; 0 decides at every call.
-        TUNABLE: parameter -> (low, high), what a tuner may vary and how far.
+        period_s: s, as in `TimedHeuristic`.
         DECIDES: name of the field, of `Telemetry` as of `Command`.
     """
 
-    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {}
     DECIDES: ClassVar[str] = ""
     name = "resource"
 
     period_s: float = 0.0
-    _state: dict[str, Floats] = field(init=False, repr=False, default_factory=dict)
 
     @abstractmethod
     def _decide(self, telemetry: Telemetry, memory: dict[str, Floats]) -> Floats:
@@ -60,10 +54,9 @@ class ResourceHeuristic(Agent):
         """Name and shape of each array that is remembered; the first axis is the host."""
         return {}
 
-    def reset(self, num_hosts: int, num_vms: int, hosts: Bools | None = None) -> None:
-        """Forget the marked hosts (H,), all where ``hosts`` is None or the shape is a new one."""
-        shapes = {"acted_s": (num_hosts,), "told": (num_hosts, num_vms)}
-        forget(self._state, {**shapes, **self._memory_shapes(num_hosts, num_vms)}, hosts)
+    def _state_shapes(self, num_hosts: int, num_vms: int) -> dict[str, tuple[int, ...]]:
+        shapes = super()._state_shapes(num_hosts, num_vms)
+        return {**shapes, **self._memory_shapes(num_hosts, num_vms)}
 
     def act(self, telemetry: Telemetry) -> Command:
         """Decide for every host of the record.
@@ -74,8 +67,8 @@ class ResourceHeuristic(Agent):
         self._check_shape(telemetry)
         memory = only_present(self._state, telemetry.present)
         elapsed = telemetry.time_s - memory["acted_s"]
-        # A clock that was set back is one that was restarted: act, and measure from now on.
-        due = ~((elapsed >= 0.0) & (elapsed < self.period_s - _CLOCK_SLACK_S))
+        due = self._due(telemetry.time_s)
+        # A clock that was set back is one that was restarted: measure from now on.
         memory["elapsed_s"] = np.where(elapsed >= 0.0, elapsed, np.nan)[:, None]
         # Absent slots may hold anything, and arithmetic on them must not warn.
         with np.errstate(all="ignore"):
@@ -88,14 +81,6 @@ class ResourceHeuristic(Agent):
             values[due] = memory[name][due]
         command = Command.no_change(telemetry.num_hosts, telemetry.num_vms)
         return replace(command, **{self.DECIDES: told})
-
-    def _check_shape(self, telemetry: Telemetry) -> None:
-        shape = (telemetry.num_hosts, telemetry.num_vms)
-        if not self._state:
-            self.reset(*shape)
-        expected = self._state["told"].shape
-        if expected != shape:
-            raise ValueError(f"{self.name} was reset for {expected} hosts x VMs, got {shape}")
 
 
 def smoothed(mean: Floats, value: Floats, elapsed_s: Floats, time_constant_s: float) -> Floats:

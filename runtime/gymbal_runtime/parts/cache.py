@@ -24,7 +24,6 @@ from gymbal_runtime.parts.cache_quantities import (
 )
 from gymbal_runtime.parts.cache_split import (
     CORRECTION_GAIN,
-    HOLD,
     class_members,
     corrected_partition,
 )
@@ -44,7 +43,7 @@ class CachePart:
 
     name = "cache"
     actions: tuple[str, ...] = ("llc_correction", "llc_follow")
-    constants: dict[str, float] = {"correction_gain": CORRECTION_GAIN, "hold": HOLD}  # noqa: RUF012
+    constants: dict[str, float] = {"correction_gain": CORRECTION_GAIN}  # noqa: RUF012
     vm_quantities = VM_QUANTITIES
     tracked = TRACKED
     history_quantities = HISTORY_QUANTITIES

@@ -8,15 +8,11 @@ import numpy as np
 
 from gymbal_runtime.heuristics.cache.limits import CacheLimits, Ints, cache_limits
 from gymbal_runtime.heuristics.cache.way_split import apportion, class_size, class_sum, of_class
-from gymbal_runtime.heuristics.split import host_sum
 from gymbal_runtime.telemetry import Bools, Floats, Telemetry
 
 CORRECTION_GAIN = 1.5
 """A full correction moves one and a half times the mean of the heuristic's part and the fair part:
 caches have few units, and what does not move a whole one moves nothing."""
-
-HOLD = -0.1
-"""Mean of a host's numbers for *follow* below which its partition stays."""
 
 
 def class_members(vm_class: Floats, present: Bools) -> Floats:
@@ -39,7 +35,6 @@ def corrected_partition(
 
     so that f = -1 asks to leave sizes as they are; f above 0 means the same as 0. Wanted units are
     scaled (what exceeds the minimum) and rounded by largest remainder to the heuristic's total.
-    Where the mean f of a host is below `HOLD`, its partition is left as it is, classes and all.
     Zero numbers give the heuristic's partition.
 
     Args:
@@ -62,12 +57,8 @@ def corrected_partition(
     # A base that is not a partition of this host is passed on as it is: the guard's business.
     possible = told & (total >= least * used.sum(axis=1)) & (total == np.floor(total))
     vm_units = np.where(possible[:, None], of_class(units, groups, members), base_units)
-    holds = told & (host_sum(action[..., 1], present) < HOLD * present.sum(axis=1))
-    holds &= (np.isfinite(telemetry.llc_units_held + telemetry.llc_class) | ~present).all(axis=1)
-    vm_class = np.where(holds[:, None], telemetry.llc_class, base_class)
-    vm_units = np.where(holds[:, None], telemetry.llc_units_held, vm_units)
     silent = ~members
-    return np.where(silent, np.nan, vm_class), np.where(silent, np.nan, vm_units)
+    return np.where(silent, np.nan, base_class), np.where(silent, np.nan, vm_units)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,32 +10,29 @@ from gymbal_runtime.heuristics.split import host_sum
 from gymbal_runtime.parts.corrections import base_setting, tracked_change, weighted_mean
 from gymbal_runtime.parts.part import Floats, Part
 from gymbal_runtime.parts.scales import log_scaled
-from gymbal_runtime.quantities import Quantity
+from gymbal_runtime.quantities import BY_DEFINITION, CLIP, Quantity
 from gymbal_runtime.telemetry import Telemetry
 
 WEIGHT_RANGE = 4.0
 """A full correction makes a weight this many times larger or smaller."""
 
-_CLIP = "clip: larger values mean the same to a decision"
-_BY_DEFINITION = "by definition"
-
 _VM = (
-    Quantity("cpu_steal", "1", 0, 1, "steal", _BY_DEFINITION),
-    Quantity("cpu_used_of_host", "1", 0, 1, "cores used / cores of the host", _BY_DEFINITION),
-    Quantity("cpu_used_of_entitled", "1", 0, 4, "cores used / entitled cores", _CLIP),
-    Quantity("cpu_wanted_of_entitled", "1", 0, 8, "used / (1 - steal) / entitled cores", _CLIP),
-    Quantity("cpu_entitled_of_host", "1", 0, 1, "weight / sum of weights", _BY_DEFINITION),
-    Quantity("cpu_weight_of_owner", "1", -2, 2, "log2(weight / shares, host's mean 0) / 2", _CLIP),
-    Quantity("cpu_base_of_owner", "1", -2, 2, "log2(base / shares, host's mean 0) / 2", _CLIP),
-    Quantity("cpu_base_of_weight", "1", -2, 2, "log2(base / weight, host's mean 0) / 2", _CLIP),
+    Quantity("cpu_steal", "1", 0, 1, "steal", BY_DEFINITION),
+    Quantity("cpu_used_of_host", "1", 0, 1, "cores used / cores of the host", BY_DEFINITION),
+    Quantity("cpu_used_of_entitled", "1", 0, 4, "cores used / entitled cores", CLIP),
+    Quantity("cpu_wanted_of_entitled", "1", 0, 8, "used / (1 - steal) / entitled cores", CLIP),
+    Quantity("cpu_entitled_of_host", "1", 0, 1, "weight / sum of weights", BY_DEFINITION),
+    Quantity("cpu_weight_of_owner", "1", -2, 2, "log2(weight / shares, host's mean 0) / 2", CLIP),
+    Quantity("cpu_base_of_owner", "1", -2, 2, "log2(base / shares, host's mean 0) / 2", CLIP),
+    Quantity("cpu_base_of_weight", "1", -2, 2, "log2(base / weight, host's mean 0) / 2", CLIP),
     Quantity("cpu_wakeup_delay", "s", 0, 1, "log1p(x / 1 ms) / log1p(1e3)", "1 s: hopeless"),
-    Quantity("cpu_has_weight", "1", 0, 1, "1 where the weight can be set", _BY_DEFINITION),
+    Quantity("cpu_has_weight", "1", 0, 1, "1 where the weight can be set", BY_DEFINITION),
 )
 _TRACKED = ("cpu_steal", "cpu_used_of_host", "cpu_wakeup_delay")
 _HOST = (
-    Quantity("cpu_host_used", "1", 0, 1, "sum of cores used / cores", _BY_DEFINITION),
-    Quantity("cpu_host_wanted", "1", 0, 4, "sum of used / (1 - steal) / cores", _CLIP),
-    Quantity("cpu_host_steal", "1", 0, 1, "share-weighted mean of steal", _BY_DEFINITION),
+    Quantity("cpu_host_used", "1", 0, 1, "sum of cores used / cores", BY_DEFINITION),
+    Quantity("cpu_host_wanted", "1", 0, 4, "sum of used / (1 - steal) / cores", CLIP),
+    Quantity("cpu_host_steal", "1", 0, 1, "share-weighted mean of steal", BY_DEFINITION),
     Quantity("cpu_host_cores", "cores", 0, 1, "log2(cores) / 8", "256 cores"),
 )
 

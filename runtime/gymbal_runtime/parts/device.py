@@ -10,7 +10,7 @@ from gymbal_runtime.heuristics.split import host_sum
 from gymbal_runtime.parts.corrections import base_setting, tracked_change, weighted_mean
 from gymbal_runtime.parts.part import Floats, Part
 from gymbal_runtime.parts.scales import log_scaled
-from gymbal_runtime.quantities import Quantity
+from gymbal_runtime.quantities import BY_DEFINITION, CLIP, Quantity
 from gymbal_runtime.telemetry import Telemetry
 from gymbal_runtime.workingset import estimated_working_set
 
@@ -18,25 +18,23 @@ BASE_SCORE = 0.5
 """Score of a VM that the heuristic gives a device, and minus that of one that it gives none: an
 action beyond it overrules the heuristic."""
 
-_CLIP = "clip: larger values mean the same to a decision"
-_BY_DEFINITION = "by definition"
 _MB = 1e6
 
 _VM = (
     Quantity("io_rate", "bytes/s", 0, 1, "log1p(x / 1 MB/s) / log1p(1e4)", "10 GB/s: fastest NIC"),
-    Quantity("io_wait", "1", 0, 1, "I/O wanted and not served", _BY_DEFINITION),
-    Quantity("io_of_host", "1", 0, 1, "wanted I/O / host's wanted I/O", _BY_DEFINITION),
-    Quantity("device_mode", "1", 0, 1, "1 passthrough, 0 emulated", _BY_DEFINITION),
-    Quantity("device_base", "1", 0, 1, "the heuristic's mode", _BY_DEFINITION),
-    Quantity("device_pin_gap", "1", -1, 1, "estimated working set / actual - 1", _CLIP),
-    Quantity("device_has_modes", "1", 0, 1, "1 where the mode can be set", _BY_DEFINITION),
+    Quantity("io_wait", "1", 0, 1, "I/O wanted and not served", BY_DEFINITION),
+    Quantity("io_of_host", "1", 0, 1, "wanted I/O / host's wanted I/O", BY_DEFINITION),
+    Quantity("device_mode", "1", 0, 1, "1 passthrough, 0 emulated", BY_DEFINITION),
+    Quantity("device_base", "1", 0, 1, "the heuristic's mode", BY_DEFINITION),
+    Quantity("device_pin_gap", "1", -1, 1, "estimated working set / actual - 1", CLIP),
+    Quantity("device_has_modes", "1", 0, 1, "1 where the mode can be set", BY_DEFINITION),
 )
 _TRACKED = ("io_rate", "io_wait", "device_mode")
 _HOST = (
-    Quantity("device_slots", "1", 0, 1, "passthrough slots / VMs", _CLIP),
-    Quantity("device_slots_free", "1", 0, 1, "slots without a VM / VMs", _CLIP),
+    Quantity("device_slots", "1", 0, 1, "passthrough slots / VMs", CLIP),
+    Quantity("device_slots_free", "1", 0, 1, "slots without a VM / VMs", CLIP),
     Quantity("io_host_rate", "bytes/s", 0, 1, "log1p(sum / 1 MB/s) / log1p(1e5)", "100 GB/s"),
-    Quantity("io_host_wait", "1", 0, 1, "share-weighted mean of I/O not served", _BY_DEFINITION),
+    Quantity("io_host_wait", "1", 0, 1, "share-weighted mean of I/O not served", BY_DEFINITION),
 )
 
 

@@ -10,7 +10,7 @@ from gymbal_runtime.heuristics.split import host_sum
 from gymbal_runtime.parts.corrections import base_setting, tracked_change
 from gymbal_runtime.parts.part import Floats, Part
 from gymbal_runtime.parts.scales import log_scaled
-from gymbal_runtime.quantities import Quantity
+from gymbal_runtime.quantities import BY_DEFINITION, CLIP, Quantity
 from gymbal_runtime.telemetry import Telemetry
 
 LEVEL_GAIN = 1.2
@@ -20,15 +20,12 @@ TRAP_COST_S = 1.5e-6
 HIGHEST_OVERHEAD = 0.16
 """Fraction of its time that a VM loses to a full LRU histogram (ATC 2011; models.md 2.4)."""
 
-_CLIP = "clip: larger values mean the same to a decision"
-_BY_DEFINITION = "by definition"
-
 _VM = (
-    Quantity("monitor_level", "1", 0, 1, "level / 2", _BY_DEFINITION),
-    Quantity("monitor_base", "1", 0, 1, "the heuristic's level / 2", _BY_DEFINITION),
-    Quantity("monitor_has_sampler", "1", 0, 1, "1 where active memory is known", _BY_DEFINITION),
-    Quantity("monitor_has_histogram", "1", 0, 1, "1 where an LRU histogram is", _BY_DEFINITION),
-    Quantity("monitor_has_curve", "1", 0, 1, "1 where an LLC miss curve is", _BY_DEFINITION),
+    Quantity("monitor_level", "1", 0, 1, "level / 2", BY_DEFINITION),
+    Quantity("monitor_base", "1", 0, 1, "the heuristic's level / 2", BY_DEFINITION),
+    Quantity("monitor_has_sampler", "1", 0, 1, "1 where active memory is known", BY_DEFINITION),
+    Quantity("monitor_has_histogram", "1", 0, 1, "1 where an LRU histogram is", BY_DEFINITION),
+    Quantity("monitor_has_curve", "1", 0, 1, "1 where an LLC miss curve is", BY_DEFINITION),
     Quantity(
         "monitor_overhead",
         "1",
@@ -37,16 +34,16 @@ _VM = (
         "min((LRU hits + faults) * 1.5 us, 0.16) / 0.16; 0 without histogram",
         "ATC 2011: 16 %",
     ),
-    Quantity("monitor_walk", "1", 0, 1, "sqrt(page-walk cycles / cycles)", _BY_DEFINITION),
+    Quantity("monitor_walk", "1", 0, 1, "sqrt(page-walk cycles / cycles)", BY_DEFINITION),
     Quantity("monitor_ipc", "1", 0, 1, "instructions / cycles / 4", "4 wide"),
     Quantity(
-        "monitor_mpki", "1", 0, 1, "log1p(LLC misses per 1000 instructions) / log1p(100)", _CLIP
+        "monitor_mpki", "1", 0, 1, "log1p(LLC misses per 1000 instructions) / log1p(100)", CLIP
     ),
 )
 _TRACKED = ("monitor_walk", "monitor_ipc", "monitor_mpki", "monitor_level")
 _HOST = (
-    Quantity("monitor_tracked", "1", 0, 1, "share of VMs with histograms on", _BY_DEFINITION),
-    Quantity("monitor_known", "1", 0, 1, "share of VMs with an LRU histogram", _BY_DEFINITION),
+    Quantity("monitor_tracked", "1", 0, 1, "share of VMs with histograms on", BY_DEFINITION),
+    Quantity("monitor_known", "1", 0, 1, "share of VMs with an LRU histogram", BY_DEFINITION),
 )
 
 

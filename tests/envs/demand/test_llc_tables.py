@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gymbal_envs.demand.llc_profiles import MIB, WAY_BYTES, read_llc_profiles
-from gymbal_envs.demand.program_curves import CurveError
+from gymbal_envs.demand.sheet import CurveError
 
 WAYS_HEADER = "BENCH,NR_WAYS,ipc,llcmpki,llcrpki"
 LINE_HEADER = "size_blocks,size_bytes,miss_ratio,misses_per_kilo_instr"
@@ -140,7 +140,7 @@ def test_bad_file(tmp_path: Path, rows: list[str], message: str) -> None:
 
 
 def test_bad_places(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(CurveError, match="there is no such file or folder"):
         read_llc_profiles(tmp_path / "nothing.csv")
     with pytest.raises(CurveError, match=r"no file named \*-line64.csv"):
         read_llc_profiles(tmp_path)

@@ -18,7 +18,8 @@ from gymbal_envs.demand.profiles import (
     profile_from_curve,
     streaming,
 )
-from gymbal_envs.demand.program_curves import CurveError, MeasuredCurve, shipped_curves
+from gymbal_envs.demand.program_curves import MeasuredCurve, shipped_curves
+from gymbal_envs.demand.sheet import CurveError
 
 PROGRAMS = ("cc1plus", "gzip", "kmeans", "pyjson", "pyzipf", "sort", "sqlite", "xz")
 LINEAR = 1 - np.linspace(0, 1, NUM_CURVE_SEGMENTS + 1)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gymbal_envs.demand.profiles import read_profiles
-from gymbal_envs.demand.program_curves import DEFAULT_DIRTY_FRAC, CurveError, read_curves
+from gymbal_envs.demand.program_curves import DEFAULT_DIRTY_FRAC, read_curves
+from gymbal_envs.demand.sheet import CurveError
 
 HEADER = "size_blocks,size_bytes,miss_ratio,misses_per_kilo_instr"
 ROWS = ("16,65536,0.05,20", "32,131072,0.03,12", "64,262144,0.01,4", "128,524288,0.001,0.4")
@@ -69,7 +70,9 @@ def test_bad_cell_is_named(tmp_path: Path, bad_row: str, column: str, rule: str)
 @pytest.mark.parametrize(
     ("rows", "header", "message"),
     [
-        ((), "", "row 1: no column size_blocks"),
+        ((), "", "the file is empty"),
+        ((), HEADER, "the file is empty"),
+        (("1,2",), "a,b", "row 1: no column size_blocks"),
         (ROWS, "size_blocks,size_bytes,misses_per_kilo_instr", "row 1: no column miss_ratio"),
         (ROWS[:1], HEADER, "at least two rows"),
         ((ROWS[0], "32,131072,0.05,20"), HEADER, "it is flat"),
@@ -97,7 +100,7 @@ def test_bad_summary(tmp_path: Path) -> None:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(CurveError, match="there is no such file or folder"):
         read_profiles(tmp_path / "nothing.csv")
 
 

@@ -6,8 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from gymbal_envs.demand.sheet import CurveError
 from gymbal_envs.demand.synthetic import SyntheticFleet
-from gymbal_envs.scenarios.fleet import FleetConfig, FleetScenarios, resolve_profiles
+from gymbal_envs.scenarios.fleet import FleetConfig, FleetScenarios
+from gymbal_envs.scenarios.page_profiles import resolve_profiles
 from gymbal_envs.scenarios.scenario import Scenario, ScenarioError
 from gymbal_envs.simulator.params import MIB, TIERS
 
@@ -154,6 +156,23 @@ def test_a_profile_that_does_not_exist_is_named(trace):
     with pytest.raises(ScenarioError, match="profile 'sawtooth' unknown"):
         FleetScenarios(trace, replace(CONFIG, profiles=("sawtooth",)))
     assert len(resolve_profiles(("measured", "power:0.4", "cliff:0.7", "streaming"))) == 11
+
+
+def test_profiles_of_ones_own_are_page_curves_in_a_file_or_folder(trace, tmp_path):
+    header = "size_blocks,size_bytes,miss_ratio,misses_per_kilo_instr\n"
+    path = tmp_path / "mrc-mine-page4k.csv"
+    path.write_text(header + "16,65536,0.05,20\n32,131072,0.03,12\n64,262144,0.001,0.4\n")
+    (mine,) = resolve_profiles((f"file:{path}",))
+    _, same_one = resolve_profiles(("streaming", f"file:{tmp_path}"))
+    assert mine.name == same_one.name == "mine"
+    scenario = FleetScenarios(trace, replace(CONFIG, profiles=(f"file:{path}",)))(0)
+    assert np.array_equal(scenario.curve[np.argmax(scenario.present)], mine.curve)
+    for broken in (tmp_path / "none.csv", tmp_path / "rises.csv"):
+        (tmp_path / "rises.csv").write_text(header + "16,65536,0.05,20\n32,131072,0.3,120\n")
+        with pytest.raises(CurveError, match=f"{broken}: "):
+            resolve_profiles((f"file:{broken}",))
+    with pytest.raises(ScenarioError, match="profile 'file:' unknown"):
+        resolve_profiles(("file:",))
 
 
 def test_a_trace_without_large_enough_vms_is_refused(trace):

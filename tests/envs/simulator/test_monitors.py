@@ -65,7 +65,8 @@ def test_the_hot_set_shrinks_again_when_it_is_no_longer_needed(host):
     engine = host([1e5])
     adapt(engine, rounds=60)
     level(engine, 0)
-    engine.world_vm[0, at.TOUCH_RATE] = 1e3  # an episode keeps it: a monitor counts it when it starts
+    # An episode keeps its rates: what a monitor costs is reckoned anew when it is switched on.
+    engine.world_vm[0, at.TOUCH_RATE] = 1e3
     level(engine, 2)
     hot_set, _ = adapt(engine, rounds=60)
     assert hot_set[0] == SMALLEST_HOT_SET

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
+from gymbal_runtime.heuristics.cache.by_curves import CurveHeuristic
 from gymbal_runtime.heuristics.cache.curves import (
     NUM_KNOTS,
     at_fraction,
@@ -17,15 +17,14 @@ from gymbal_runtime.heuristics.cache.curves import (
 )
 from gymbal_runtime.heuristics.cache.limits import CacheLimits, Ints
 from gymbal_runtime.heuristics.cache.lookahead import lookahead_units
-from gymbal_runtime.heuristics.cache.partitioning import Memory, PartitionHeuristic
+from gymbal_runtime.heuristics.cache.partitioning import Memory
 from gymbal_runtime.heuristics.cache.sharing import combined, partitioned
 from gymbal_runtime.heuristics.cache.way_split import of_class, renumber
-from gymbal_runtime.heuristics.periodic import check_range
 from gymbal_runtime.telemetry import Floats, Telemetry
 
 
 @dataclass(frozen=True, eq=False)
-class KPart(PartitionHeuristic):
+class KPart(CurveHeuristic):
     """Merge the VMs whose sharing costs least, step by step; keep the best number of clusters.
 
     The distance of two clusters is the area between their curve when they share a part and their
@@ -48,24 +47,7 @@ class KPart(PartitionHeuristic):
         by_stall: add up lost progress times shares, and not misses. An extension, as in `Ucp`.
     """
 
-    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
-        "history": (0.0, 0.95),
-        "min_gain_frac": (0.0, 0.5),
-        "period_s": (5.0, 60.0),
-    }
     name = "kpart"
-
-    history: float = 0.5
-    min_gain_frac: float = 0.0
-    by_stall: bool = False
-
-    def __post_init__(self) -> None:
-        check_range(
-            self.name,
-            period_s=(self.period_s, 0.0, np.inf),
-            history=(self.history, 0.0, 0.999),
-            min_gain_frac=(self.min_gain_frac, 0.0, 1.0),
-        )
 
     def _state_shapes(self, num_hosts: int, num_vms: int) -> dict[str, tuple[int, ...]]:
         shapes = super()._state_shapes(num_hosts, num_vms)

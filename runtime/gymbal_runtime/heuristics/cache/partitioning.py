@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from gymbal_runtime.agent import Agent
 from gymbal_runtime.command import NO_CHANGE, Command
 from gymbal_runtime.heuristics.cache.limits import CacheLimits, Ints, cache_limits
+from gymbal_runtime.heuristics.timed import TimedHeuristic
 from gymbal_runtime.telemetry import Bools, Floats, Telemetry
-
-_CLOCK_SLACK_S = 1e-6
-"""Clocks are sums of intervals: a period that is over but for rounding is over."""
 
 Memory = dict[str, Floats]
 
 
 @dataclass(frozen=True, eq=False)
-class PartitionHeuristic(Agent):
+class PartitionHeuristic(TimedHeuristic):
     """A rule that divides the last-level cache once a period and repeats itself in between.
 
     Hosts whose cache cannot be divided are left alone. A host whose VMs or limits change is
     forgotten and decided anew at once. Commands say nothing about balloons.
 
     Attributes:
-        period_s: s, least time between two decisions for the same host; 0 decides at every call.
-        TUNABLE: parameter -> (low, high), what a tuner may vary and how far.
+        period_s: s, as in `TimedHeuristic`.
     """
 
-    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {}
+    TOLD: ClassVar[str] = "llc_class"
     name = "partitioning"
 
     period_s: float = 5.0
-    _state: Memory = field(init=False, repr=False, default_factory=dict)
 
     @abstractmethod
     def _decide(
@@ -54,24 +49,9 @@ class PartitionHeuristic(Agent):
         """
 
     def _state_shapes(self, num_hosts: int, num_vms: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of each array of memory; the first axis is the host, NaN is 'nothing'."""
+        shapes = super()._state_shapes(num_hosts, num_vms)
         told = (num_hosts, num_vms)
-        return {
-            "acted_s": (num_hosts,),
-            "llc_class": told,
-            "llc_units": told,
-            "present": told,
-            "limits": (num_hosts, 3),
-        }
-
-    def reset(self, num_hosts: int, num_vms: int, hosts: Bools | None = None) -> None:
-        """Forget the marked hosts (all where ``hosts`` is None or the shape is a new one)."""
-        for name, shape in self._state_shapes(num_hosts, num_vms).items():
-            remembered = self._state.get(name)
-            if hosts is None or remembered is None or remembered.shape != shape:
-                self._state[name] = np.full(shape, np.nan)
-            else:
-                remembered[hosts] = np.nan
+        return {**shapes, "llc_units": told, "present": told, "limits": (num_hosts, 3)}
 
     def act(self, telemetry: Telemetry) -> Command:
         """Decide for every host of the record.
@@ -116,16 +96,3 @@ class PartitionHeuristic(Agent):
         if changed.any():
             self.reset(limits.present.shape[0], limits.present.shape[1], changed)
             before[changed], bounds[changed] = limits.present[changed], now[changed]
-
-    def _due(self, time_s: Floats) -> Bools:
-        """Hosts (H,) whose period is over, that are new, or whose clock has been restarted."""
-        elapsed = time_s - self._state["acted_s"]
-        return ~((elapsed >= 0.0) & (elapsed < self.period_s - _CLOCK_SLACK_S))
-
-    def _check_shape(self, telemetry: Telemetry) -> None:
-        shape = (telemetry.num_hosts, telemetry.num_vms)
-        if not self._state:
-            self.reset(*shape)
-        expected = self._state["llc_class"].shape
-        if expected != shape:
-            raise ValueError(f"{self.name} was reset for {expected} hosts x VMs, got {shape}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
+from gymbal_runtime.heuristics.cache.by_curves import CurveHeuristic
 from gymbal_runtime.heuristics.cache.curves import (
     NUM_KNOTS,
     at_fraction,
@@ -17,14 +17,13 @@ from gymbal_runtime.heuristics.cache.curves import (
 )
 from gymbal_runtime.heuristics.cache.limits import CacheLimits, Ints
 from gymbal_runtime.heuristics.cache.lookahead import lookahead_partition
-from gymbal_runtime.heuristics.cache.partitioning import Memory, PartitionHeuristic
+from gymbal_runtime.heuristics.cache.partitioning import Memory
 from gymbal_runtime.heuristics.cache.way_split import class_size, of_class
-from gymbal_runtime.heuristics.periodic import check_range
 from gymbal_runtime.telemetry import Floats, Telemetry
 
 
 @dataclass(frozen=True, eq=False)
-class Ucp(PartitionHeuristic):
+class Ucp(CurveHeuristic):
     """Give units to where they save most misses per unit, looking ahead over plateaus.
 
     Source: Qureshi and Patt, "Utility-Based Cache Partitioning: A Low-Overhead, High-Performance,
@@ -44,24 +43,7 @@ class Ucp(PartitionHeuristic):
             man where progress is what counts.
     """
 
-    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
-        "history": (0.0, 0.95),
-        "min_gain_frac": (0.0, 0.5),
-        "period_s": (5.0, 60.0),
-    }
     name = "ucp"
-
-    history: float = 0.5
-    min_gain_frac: float = 0.0
-    by_stall: bool = False
-
-    def __post_init__(self) -> None:
-        check_range(
-            self.name,
-            period_s=(self.period_s, 0.0, np.inf),
-            history=(self.history, 0.0, 0.999),
-            min_gain_frac=(self.min_gain_frac, 0.0, 1.0),
-        )
 
     def _state_shapes(self, num_hosts: int, num_vms: int) -> dict[str, tuple[int, ...]]:
         shapes = super()._state_shapes(num_hosts, num_vms)

@@ -11,8 +11,8 @@ relative IPC errors of at most 3 %.
 Most programs hardly feel the cache, so the same figures are given for those that lose at least
 10 % of their IPC with one way, and for a rival that knows no cache: the mean IPC of the other ways.
 
-Prints a table, then one JSON line, which says ``"programs": 0`` where the measurements (they are not
-part of the project) are missing. With ``--plot`` draws docs/images/llc_profiles.png.
+Prints a table, then one JSON line. The measurements are no part of the project: where they are
+missing it says ``"programs": 0``. With ``--plot`` draws docs/images/llc_profiles.png.
 """
 
 from __future__ import annotations

@@ -100,6 +100,19 @@ def test_resources_are_decided_by_the_best_even_where_they_depend_on_each_other(
     assert len(set(asked)) == len(asked) - 2  # the two checks on validation
 
 
+def test_what_only_pays_together_with_a_cheap_monitor_is_found(
+    config: TuneConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(stack: Options) -> float:
+        told = stack["monitor"]["name"], stack["cache"]["name"]
+        return {("itc", "shared"): 1.0, ("sampler", "equal"): 2.0}.get(told, 0.0)
+
+    scored_by(monkeypatch, score)
+    candidates = {**TWO, "monitor": ("sampler", "itc")}
+    found = tune_stacked(config, {}, None, nothing, candidates).options
+    assert (found["monitor"], found["cache"]) == ({"name": "sampler"}, {"name": "equal"})
+
+
 def test_tuned_options_are_tried_beside_the_published_ones_and_varied(
     config: TuneConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,10 +24,17 @@ class CacheEnv(HostEnv):
 
     ## Action Space
     `Box(-1, 1, (V, 2), float32)`: two *corrections* per VM slot to the division that a named
-    heuristic (UCP lookahead by default) proposes: one to the size of the VM's part, one to whether
-    it has a part of its own or shares one with others. 0 is exactly the heuristic. The result is
-    rounded to what the hardware has (whole units, the least units of a class, the number of
-    classes), so every action is legal; corrections of empty slots are ignored.
+    heuristic (KPart by estimated lost progress, tuned, by default) proposes; 0 is exactly the
+    heuristic.
+
+    | Num | Name | Corrects |
+    |---|---|---|
+    | 0 | `llc_correction` | the size of the part; +1 asks for 1.5 times the mean of the proposed and the fair part on top |
+    | 1 | `llc_follow` | whether sizes follow the proposal: -1 leaves them as they are, 0 and above follow |
+
+    Members of a class count with their mean. The result is rounded to what the hardware has (whole
+    units, the least units of a class), so every action is legal; corrections of empty slots are
+    ignored.
 
     ## Observation Space
     `Dict`, from telemetry only, through the codec that the controller runs too. Bounds, units and

@@ -47,7 +47,7 @@ def corrected_partition(
         (H, V) class and (H, V) units, NaN where the heuristic leaves a host alone.
     """
     split = division(telemetry, base_class, base_units)
-    present, groups, members = telemetry.present, split.groups, split.members
+    groups, members = split.groups, split.members
     proposed, used, told = split.proposed, split.size > 0, split.told
     correct, follow = (_class_mean(action[..., k], groups, members, split.size) for k in (0, 1))
     wanted = proposed + np.minimum(follow, 0.0) * (proposed - split.held)

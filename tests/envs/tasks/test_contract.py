@@ -23,7 +23,6 @@ CONSTANT_BY_DEFAULT = {
     HOST: {
         "memory.has_guest_stats": "every simulated guest has a balloon driver that reports",
         "cpu.cpu_has_weight": "the weights of a simulated scheduler can be set",
-        "cpu.cpu_base_of_owner": "the default heuristic leaves weights as owners set them",
         "device.device_has_modes": "every simulated device can be handed through",
     },
 }

@@ -178,3 +178,15 @@ def test_training_range__is_of_one_codec(bundle) -> None:
         RangeCheck(known, default_codec(CACHE))
     with pytest.raises(ValueError, match="more lower than upper"):
         TrainingRange(known.vms_low[1:], known.vms_high, known.host_low, known.host_high)
+
+
+@pytest.mark.parametrize(
+    ("task", "golden"),
+    [
+        (CACHE, "59ecf22c187ae20b8fe1fb9d14fb4d3c894ca5a664151a799fde6cddf27f6d54"),
+        (HOST, "433ed9bb296f87820ac93a9dd17d713ad4aec8118e3c013d3e84561c4316334c"),
+    ],
+)
+def test_fingerprint__changes_only_on_purpose(task: str, golden: str) -> None:
+    """Whoever changes it makes every trained policy of the task unusable: say so in CHANGELOG."""
+    assert default_codec(task).fingerprint() == golden

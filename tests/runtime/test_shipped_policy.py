@@ -9,6 +9,7 @@ import pytest
 
 from gymbal_runtime.bundle import Bundle, read_bundle
 from gymbal_runtime.codec import default_codec
+from gymbal_runtime.tasks import HOST
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
@@ -43,3 +44,10 @@ def test_one_bundle_serves_any_number_of_vms_in_any_order(
 
 def test_its_model_card_lies_beside_it(shipped: Bundle) -> None:
     assert (POLICIES / "balloon.md").read_text() == shipped.model_card
+
+
+def test_the_policy_of_whole_hosts_is_of_the_task_as_it_is() -> None:
+    bundle = read_bundle(POLICIES / "host.gymbal")
+    assert bundle.manifest.fingerprint == default_codec(HOST).fingerprint()
+    assert (POLICIES / "host.md").read_text() == bundle.model_card
+    assert {row["scenarios"] for row in bundle.manifest.evaluation} == {"synthetic"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,6 @@ Floats = NDArray[np.float64]
 
 NO_CHANGE = np.nan
 """What a command says about a VM that is to be left as it is."""
-FIELDS = (
-    "balloon_bytes",
-    "llc_class",
-    "llc_units",
-    "cpu_weight",
-    "device_mode",
-    "monitor_level",
-)
-"""Every field of a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +60,7 @@ class Command:
     def no_change(cls, num_hosts: int, num_vms: int) -> Command:
         """The command that leaves every VM as it is."""
         return cls(balloon_bytes=np.full((num_hosts, num_vms), NO_CHANGE))
+
+
+FIELDS = tuple(field.name for field in fields(Command))
+"""Every field of a command."""

@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike
 
 from gymbal_runtime.telemetry import Bools, Floats, Telemetry
 
+PAGE_BYTES = 4096.0
+PAGE_MOVE_S = 5e-6
+"""Copy a page to another colour, remap it, shoot down its TLB entries: 3-10 us (models.md 8.1)."""
 RULES = {
     "shape": "must have one value per VM slot",
     "divisible": "the host has no cache that can be divided",

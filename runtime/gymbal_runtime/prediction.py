@@ -7,11 +7,13 @@ not measured (NaN) is skipped; what was never measured is predicted as NaN.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from gymbal_runtime.building import build
+from gymbal_runtime.moving_average import smoothed
 from gymbal_runtime.slot_memory import forget
 from gymbal_runtime.telemetry import Bools, Floats
 
@@ -104,7 +106,7 @@ class Ewma(_Remembering):
         """Take note of values (H, V) measured at ``time_s`` (H,) s; NaN is skipped."""
         seen, elapsed = self._advance(time_s, value)
         mean = self._state["mean"]
-        mean[...] = np.where(seen, _moved(mean, value, elapsed, self.time_constant_s), mean)
+        mean[...] = smoothed(mean, np.where(seen, value, np.nan), elapsed, self.time_constant_s)
 
     def predict(self, horizon_s: float) -> Floats:
         """The mean (H, V), whatever the horizon; NaN where nothing was measured yet."""
@@ -135,7 +137,7 @@ class MaxOfThree(_Remembering):
         seen, elapsed = self._advance(time_s, value)
         for name, time_constant_s in (("slow", self.slow_s), ("fast", self.fast_s)):
             mean = self._state[name]
-            mean[...] = np.where(seen, _moved(mean, value, elapsed, time_constant_s), mean)
+            mean[...] = smoothed(mean, np.where(seen, value, np.nan), elapsed, time_constant_s)
 
     def predict(self, horizon_s: float) -> Floats:
         """The highest of the three (H, V); NaN where nothing was measured yet."""
@@ -211,13 +213,6 @@ class Seasonal(_Remembering):
         return np.where(weight > 0.0, mean, np.nan)
 
 
-def _moved(mean: Floats, value: Floats, elapsed_s: Floats, time_constant_s: float) -> Floats:
-    """The mean after one more value; the value itself where there was no mean."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        moved = mean + -np.expm1(-elapsed_s / time_constant_s) * (value - mean)
-    return np.where(np.isnan(mean), value, moved)
-
-
 def _check_positive(owner: str, **values: float) -> None:
     for name, value in values.items():
         if not 0.0 < value < np.inf:
@@ -243,14 +238,5 @@ def make_predictor(name: str, **options: Any) -> Predictor:
         ValueError: if there is no such predictor or it has no such option (the message lists those
             that exist), or if an option is out of range.
     """
-    if name not in PREDICTORS:
-        raise ValueError(f"no predictor {name!r}; there are {', '.join(sorted(PREDICTORS))}")
-    predictor = PREDICTORS[name]
-    accepted = sorted(f.name for f in fields(predictor) if f.init)
-    unknown = sorted(set(options) - set(accepted))
-    if unknown:
-        raise ValueError(
-            f"predictor {name!r} has no option {', '.join(map(repr, unknown))};"
-            f" there are {', '.join(accepted)}"
-        )
-    return predictor(**options)
+    predictor: Predictor = build("predictor", PREDICTORS, name, options)
+    return predictor

@@ -121,16 +121,7 @@ HOST_ABILITY_FIELDS = (
 PER_HOST_FIELDS = ("time_s", "age_s", "budget_bytes", "swap_latency_s", *HOST_ABILITY_FIELDS)
 CONFIGURED_FIELDS = ("shares", "memory_max_bytes", "memory_min_bytes", "actual_bytes")
 """Per-VM values without which no decision is possible; the rest may be missing (NaN)."""
-MEASURED_FIELDS = (
-    "usable_bytes",
-    "swap_in_rate",
-    "swap_out_rate",
-    "swap_used_bytes",
-    "major_fault_rate",
-    "cpu_cores",
-    "steal_frac",
-    "psi_some_frac",
-    "active_bytes",
+BESIDE_MEMORY_FIELDS = (
     "cpu_weight",
     "wakeup_delay_s",
     "llc_class",
@@ -149,6 +140,19 @@ MEASURED_FIELDS = (
     "monitor_level",
     "hint_llc_slowdown",
     "hint_footprint_bytes",
+)
+"""Per-VM values of cache, cores, devices and monitors; NaN on hosts that control none."""
+MEASURED_FIELDS = (
+    "usable_bytes",
+    "swap_in_rate",
+    "swap_out_rate",
+    "swap_used_bytes",
+    "major_fault_rate",
+    "cpu_cores",
+    "steal_frac",
+    "psi_some_frac",
+    "active_bytes",
+    *BESIDE_MEMORY_FIELDS,
     "lru_hit_rate",
     "llc_miss_curve",
 )

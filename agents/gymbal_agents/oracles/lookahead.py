@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -94,16 +92,9 @@ class HorizonOracle:
 
 
 def _rows(command: Command, rows: NDArray[np.int64]) -> Command:
-    said = {f.name: getattr(command, f.name) for f in fields(command)}
-    return Command(**{name: value[rows] for name, value in said.items() if value is not None})
+    return Command(**{name: values[rows] for name, values in command.given.items()})
 
 
 def _of_present(command: Command, telemetry: Telemetry) -> Command:
-    said = {f.name: getattr(command, f.name) for f in fields(command)}
-    return Command(
-        **{
-            name: np.where(telemetry.present, value, np.nan)
-            for name, value in said.items()
-            if value is not None
-        }
-    )
+    said = command.given.items()
+    return Command(**{n: np.where(telemetry.present, values, np.nan) for n, values in said})

@@ -12,7 +12,7 @@ from gymbal_envs.demand.llc_profiles import LlcProfile, load_llc_profiles, read_
 from gymbal_envs.scenarios.draws import Floats, Range, in_slots, log_uniform
 from gymbal_envs.scenarios.resources import Resources
 from gymbal_envs.scenarios.scenario import ScenarioError
-from gymbal_envs.scenarios.split import VM_FRACTIONS, SplitName
+from gymbal_envs.scenarios.split import VM_FRACTIONS, SplitName, part_edges
 from gymbal_envs.simulator.layout import NUM_LLC_SEGMENTS, NUM_PHASES
 from gymbal_envs.simulator.params import MIB
 
@@ -109,9 +109,8 @@ def split_programs(profiles: tuple[LlcProfile, ...], split: SplitName) -> tuple[
     """
     timed = [p for p in profiles if np.isfinite(p.residual)]
     order = np.random.Generator(np.random.Philox(key=_SHUFFLE_KEY)).permutation(len(timed))
-    cuts = np.round(np.cumsum([0.0, *VM_FRACTIONS.values()]) * len(timed)).astype(int)
-    place = list(VM_FRACTIONS).index(split)
-    chosen = [timed[i] for i in np.sort(order[cuts[place] : cuts[place + 1]])]
+    first, last = part_edges(len(timed), VM_FRACTIONS)[split]
+    chosen = [timed[i] for i in np.sort(order[first:last])]
     if split == "test":
         chosen += [p for p in profiles if not np.isfinite(p.residual)]
     return tuple(chosen)

@@ -45,8 +45,8 @@ def split_trace(trace: Trace, name: SplitName, window: int) -> TraceSplit:
     if name not in get_args(SplitName):
         raise TraceError(f"split must be one of {get_args(SplitName)}, not {name!r}")
     order = np.random.Generator(np.random.Philox(key=_SHUFFLE_KEY)).permutation(trace.num_vms)
-    row_edges = _edges(trace.num_vms, VM_FRACTIONS)[name]
-    first, last = _edges(trace.num_samples, TIME_FRACTIONS)[name]
+    row_edges = part_edges(trace.num_vms, VM_FRACTIONS)[name]
+    first, last = part_edges(trace.num_samples, TIME_FRACTIONS)[name]
     if name != "train":
         first += window
     vms = np.sort(order[row_edges[0] : row_edges[1]]).astype(np.int64)
@@ -58,7 +58,8 @@ def split_trace(trace: Trace, name: SplitName, window: int) -> TraceSplit:
     return TraceSplit(name=name, vms=vms, first=int(first), last=int(last))
 
 
-def _edges(total: int, fractions: dict[str, float]) -> dict[str, tuple[int, int]]:
+def part_edges(total: int, fractions: dict[str, float]) -> dict[str, tuple[int, int]]:
+    """First and one past the last of each part when ``total`` things are cut in these fractions."""
     cuts = np.round(np.cumsum([0.0, *fractions.values()]) * total).astype(int)
     return {
         name: (int(lo), int(hi))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gymbal_envs.scenarios.resources import Resources
 from gymbal_envs.scenarios.scenario import Scenario, ScenarioError
@@ -34,22 +36,21 @@ def write_scenario(engine: Engine, w: int, scenario: Scenario) -> None:
         )
     rows = engine.world_vm[w]
     rows[:] = 0.0
-    for row, values in (
-        (at.PRESENT, scenario.present),
-        (at.SHARES, scenario.shares),
-        (at.MEMORY_MAX, scenario.memory_max_bytes),
-        (at.MEMORY_MIN, scenario.memory_min_bytes),
-        (at.KERNEL, scenario.kernel_bytes),
-        (at.UNSWAPPABLE, scenario.unswappable_frac),
-        (at.TOUCH_RATE, scenario.touch_rate),
-        (at.DIRTY_FRAC, scenario.dirty_frac),
-        (at.OVERLAP, scenario.overlap),
-        (at.VCPUS, scenario.vcpus),
-        (at.MONITOR, scenario.monitor),
-        (at.CAP, scenario.vcpus),
-    ):
-        rows[row, :v] = values
-    rows[:, :v] *= scenario.present
+    columns = {
+        at.PRESENT: scenario.present,
+        at.SHARES: scenario.shares,
+        at.MEMORY_MAX: scenario.memory_max_bytes,
+        at.MEMORY_MIN: scenario.memory_min_bytes,
+        at.KERNEL: scenario.kernel_bytes,
+        at.UNSWAPPABLE: scenario.unswappable_frac,
+        at.TOUCH_RATE: scenario.touch_rate,
+        at.DIRTY_FRAC: scenario.dirty_frac,
+        at.OVERLAP: scenario.overlap,
+        at.VCPUS: scenario.vcpus,
+        at.MONITOR: scenario.monitor,
+        at.CAP: scenario.vcpus,
+    }
+    _write_columns(rows, columns, scenario.present)
     rows[at.OVERLAP] = np.maximum(rows[at.OVERLAP], 1.0)
     tier = scenario.tier
     engine.world_host[w] = 0.0
@@ -83,16 +84,15 @@ def _write_resources(engine: Engine, w: int, resources: Resources, present: np.n
         resources.memory_bandwidth_bytes_s, resources.frequency_hz, resources.device_bytes_s,
         resources.device_slots, resources.cpu_slice_s,
     )  # fmt: skip
-    rows = engine.world_vm[w]
-    for row, values in (
-        (at.CAP, resources.cap_cores),
-        (at.WAKEUPS, resources.wakeups),
-        (at.IO_WEIGHT, resources.io_weight),
-        (at.RECOLOUR_FRAC, resources.recolour_frac),
-        (at.HINT_SLOWDOWN, resources.hint_slowdown),
-        (at.HINT_FOOTPRINT, resources.hint_footprint_bytes),
-    ):
-        rows[row, :v] = np.where(present, values, 0.0)
+    columns = {
+        at.CAP: resources.cap_cores,
+        at.WAKEUPS: resources.wakeups,
+        at.IO_WEIGHT: resources.io_weight,
+        at.RECOLOUR_FRAC: resources.recolour_frac,
+        at.HINT_SLOWDOWN: resources.hint_slowdown,
+        at.HINT_FOOTPRINT: resources.hint_footprint_bytes,
+    }
+    _write_columns(engine.world_vm[w], columns, present)
     if resources.llc_bytes <= 0:
         return
     programs = engine.programs[w]
@@ -104,3 +104,11 @@ def _write_resources(engine: Engine, w: int, resources: Resources, present: np.n
     for vm in np.flatnonzero(present):
         for phase in range(at.NUM_PHASES):
             fill_instructions(resources.mpi[vm, phase], segment, programs[vm, phase, FILL:])
+
+
+def _write_columns(
+    rows: np.ndarray, columns: Mapping[int, np.ndarray], present: NDArray[np.bool_]
+) -> None:
+    """Rows by number from (V,) values, 0 where no VM is."""
+    for row, values in columns.items():
+        rows[row, : present.size] = np.where(present, values, 0.0)

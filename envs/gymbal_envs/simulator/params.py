@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout
+from gymbal_runtime.llc import PAGE_MOVE_S
 
 GIB = 1024.0**3
 MIB = 1024.0**2
@@ -176,7 +177,7 @@ class CacheParams:
 
     queue: float = 0.4
     write_back: float = 0.3
-    page_move_s: float = 5e-6
+    page_move_s: float = PAGE_MOVE_S
     move_duty: float = 0.2
 
     def __post_init__(self) -> None:

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout as at
-from gymbal_runtime.telemetry import NUM_LLC_POINTS, Telemetry
+from gymbal_runtime.telemetry import (
+    BESIDE_MEMORY_FIELDS,
+    HOST_ABILITY_FIELDS,
+    NUM_LLC_POINTS,
+    Telemetry,
+)
 
 if TYPE_CHECKING:
     from gymbal_envs.simulator.engine import Engine
@@ -93,18 +98,12 @@ def _beside_memory(engine: Engine) -> dict[str, Floats]:
     }
 
 
-_PER_HOST = ("host_cores", "llc_bytes", "llc_units", "llc_classes", "llc_min_units",
-             "llc_recolours", "bandwidth_limit_bytes_s", "passthrough_slots")  # fmt: skip
-_PER_VM = ("cpu_weight", "wakeup_delay_s", "llc_class", "llc_units_held", "llc_occupancy_bytes",
-           "llc_reference_rate", "llc_miss_rate", "instruction_rate", "cycle_rate", "stall_frac",
-           "memory_bandwidth_bytes_s", "walk_frac", "io_rate_bytes_s", "io_wait_frac",
-           "device_mode", "monitor_level", "hint_llc_slowdown", "hint_footprint_bytes")  # fmt: skip
-
-
 def _nothing(num_worlds: int, num_vms: int) -> dict[str, Floats]:
     """NaN for every reading; the arrays are shared, because nobody may write to a record."""
     host, rows = np.full(num_worlds, np.nan), np.full((num_worlds, num_vms), np.nan)
-    return {name: host for name in _PER_HOST} | {name: rows for name in _PER_VM}
+    return {name: host for name in HOST_ABILITY_FIELDS} | {
+        name: rows for name in BESIDE_MEMORY_FIELDS
+    }
 
 
 def _rows_last(seen: Floats, first: int, count: int) -> Floats:

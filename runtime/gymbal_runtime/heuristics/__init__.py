@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from gymbal_runtime.agent import Agent
+from gymbal_runtime.building import build
 from gymbal_runtime.heuristics.cache import CACHE_HEURISTICS
 from gymbal_runtime.heuristics.esx import Esx
 from gymbal_runtime.heuristics.host import HOST_HEURISTICS
@@ -57,19 +57,8 @@ def make_heuristic(name: str, **options: Any) -> Agent:
         ValueError: if there is no such heuristic or it has no such option (the message lists those
             that exist), or if an option is out of range.
     """
-    known = {own: rule for rules in _BY_TASK.values() for own, rule in rules.items()}
-    if name not in known:
-        names = ", ".join(own for rules in _BY_TASK.values() for own in sorted(rules))
-        raise ValueError(f"no heuristic {name!r}; there are {names}")
-    heuristic = known[name]
-    accepted = sorted(f.name for f in fields(heuristic) if f.init)
-    unknown = sorted(set(options) - set(accepted))
-    if unknown:
-        raise ValueError(
-            f"heuristic {name!r} has no option {', '.join(map(repr, unknown))};"
-            f" there are {', '.join(accepted)}"
-        )
-    agent: Agent = heuristic(**options)
+    known = {own: rules[own] for rules in _BY_TASK.values() for own in sorted(rules)}
+    agent: Agent = build("heuristic", known, name, options)
     return agent
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from gymbal_runtime.heuristics.periodic import check_range
 from gymbal_runtime.heuristics.readings import known, shares
-from gymbal_runtime.heuristics.resource import ResourceHeuristic, smoothed
+from gymbal_runtime.heuristics.resource import ResourceHeuristic
 from gymbal_runtime.heuristics.split import host_sum
+from gymbal_runtime.moving_average import smoothed
 from gymbal_runtime.telemetry import Bools, Floats, Telemetry
 
 

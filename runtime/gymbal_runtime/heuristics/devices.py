@@ -9,7 +9,8 @@ import numpy as np
 
 from gymbal_runtime.heuristics.periodic import check_range
 from gymbal_runtime.heuristics.readings import known, shares
-from gymbal_runtime.heuristics.resource import ResourceHeuristic, smoothed
+from gymbal_runtime.heuristics.resource import ResourceHeuristic
+from gymbal_runtime.moving_average import smoothed
 from gymbal_runtime.telemetry import Bools, Floats, Telemetry
 from gymbal_runtime.workingset import estimated_working_set
 

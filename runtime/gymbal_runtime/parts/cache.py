@@ -15,6 +15,7 @@ from gymbal_runtime.heuristics.cache.curves import (
     relative_cpi,
     relative_shares,
 )
+from gymbal_runtime.llc import PAGE_BYTES, PAGE_MOVE_S
 from gymbal_runtime.parts.cache_quantities import (
     HISTORY_QUANTITIES,
     HOST_QUANTITIES,
@@ -30,11 +31,8 @@ from gymbal_runtime.parts.cache_split import (
 from gymbal_runtime.parts.scales import known, log_scaled, total
 from gymbal_runtime.telemetry import Floats, Telemetry
 
-PAGE_MOVE_S = 5e-6
-"""Copy a page, remap it, shoot down its TLB entries: 3-10 us (models.md 8.1)."""
 STEP = 1 / 12
 """Part of the cache by which more and less is looked at."""
-_PAGE_BYTES = 4096.0
 _INTERVAL_S = 5.0
 
 
@@ -107,7 +105,7 @@ def _parts(telemetry: Telemetry, base: Command) -> dict[str, Any]:
         np.isnan(telemetry.active_bytes), telemetry.hint_footprint_bytes, telemetry.active_bytes
     )
     recolours = telemetry.llc_recolours[:, None] > 0.0
-    move_all = np.where(recolours, hot / _PAGE_BYTES * (PAGE_MOVE_S / _INTERVAL_S), 0.0)
+    move_all = np.where(recolours, hot / PAGE_BYTES * (PAGE_MOVE_S / _INTERVAL_S), 0.0)
     return {
         "held": held,
         "held_alone": 1.0 / class_members(telemetry.llc_class, present),

@@ -13,9 +13,8 @@ from gymbal_runtime.heuristics.cache.lookahead import lookahead_partition
 from gymbal_runtime.heuristics.cache.partitioning import Memory, PartitionHeuristic
 from gymbal_runtime.heuristics.cache.ucp import chosen, predicted_cost, remembered_cost
 from gymbal_runtime.heuristics.periodic import check_range
+from gymbal_runtime.llc import PAGE_BYTES, PAGE_MOVE_S
 from gymbal_runtime.telemetry import Floats, Telemetry
-
-PAGE_BYTES = 4096.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ class ColourHot(PartitionHeuristic):
     history: float = 0.5
     dwell_s: float = 60.0
     hot_frac: float = 0.5
-    page_move_s: float = 5e-6
+    page_move_s: float = PAGE_MOVE_S
     by_stall: bool = True
 
     def __post_init__(self) -> None:

@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_agents.evaluate import AgentFactory, WorldShape, evaluate
+from gymbal_agents.evaluate import AgentFactory, evaluate
 from gymbal_agents.roster import find_tuned
 from gymbal_agents.statistics import Estimate, mean
 from gymbal_envs.scenarios.source import default_scenario, make_source
 from gymbal_envs.tasks.config import default_task
+from gymbal_envs.tasks.open import shape_of
 from gymbal_runtime.bundle import Bundle, read_bundle
 from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.codec_agent import CodecAgent
@@ -106,7 +107,7 @@ def play(agents: dict[str, AgentFactory], num_scenarios: int) -> dict[str, Float
         agents,
         make_source(scenario, "test", 0),
         num_scenarios,
-        WorldShape.of(scenario, task),
+        shape_of(scenario, task),
         task,
         num_threads=2,
     )

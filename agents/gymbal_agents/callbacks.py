@@ -22,7 +22,6 @@ from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.train import episodes_begun, make_worlds
 from gymbal_agents.vec_env import HostVecEnv
 from gymbal_envs.scenarios.source import make_source
-from gymbal_envs.tasks.viewer import HostViewer
 from gymbal_runtime.agent import Agent
 
 if TYPE_CHECKING:
@@ -169,7 +168,7 @@ def write_picture(folder: RunFolder, config: TrainConfig, agent: Agent, step: in
     worlds.episode_steps += 1  # so that the episode's end is still in the picture
     worlds.reset()
     agent.reset(1, worlds.num_vms)
-    viewer = HostViewer(worlds)
+    viewer = worlds.viewer()
     for _ in range(worlds.episode_steps - 1):
         worlds.apply(agent.act(worlds.telemetry))
         viewer.record()

@@ -14,11 +14,12 @@ from rich.progress import (
 )
 
 from gymbal_agents.config import ConfigError
-from gymbal_agents.evaluate import Evaluation, WorldShape, evaluate
+from gymbal_agents.evaluate import Evaluation, evaluate
 from gymbal_agents.roster import Contender, Tuned, build_roster
 from gymbal_envs.scenarios.source import ScenarioConfig, make_source
 from gymbal_envs.scenarios.split import SplitName
 from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.open import shape_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def hold_contest(
     roster = build_roster(config.agents, config.policy, tuned, config.task.id)
     if config.oracle_scenarios < 1:
         roster.pop("oracle", None)
-    shape = WorldShape.of(config.scenario, config.task)
+    shape = shape_of(config.scenario, config.task)
     bars = {}
     if progress is not None:
         for name in roster:

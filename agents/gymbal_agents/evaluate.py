@@ -7,7 +7,7 @@ agents are compared pair by pair. Every command passes the guard, as it does on 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,37 +15,16 @@ from numpy.typing import NDArray
 
 from gymbal_agents.measures import measured, measures_of
 from gymbal_envs.scenarios.scenario import Scenario
-from gymbal_envs.scenarios.source import ScenarioConfig, ScenarioSource
+from gymbal_envs.tasks.batch import ScenarioSource, Transition, Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
-from gymbal_envs.tasks.worlds import HostWorlds, Transition
+from gymbal_envs.tasks.open import open_worlds
 from gymbal_runtime.agent import Agent
 
 Floats = NDArray[np.float64]
-AgentFactory = Callable[[HostWorlds], Agent]
+AgentFactory = Callable[[Worlds[Any, Any]], Agent]
 """Builds an agent for some worlds; all but oracles ignore them."""
 OnStep = Callable[[str, int], None]
 """Told an agent's name and how many decisions it has just made."""
-
-
-@dataclass(frozen=True)
-class WorldShape:
-    """How large the worlds are that scenarios are loaded into.
-
-    Attributes:
-        num_vms: VM slots, V.
-        num_knots: demand knots, K.
-        episode_steps: decisions of one scenario, T.
-    """
-
-    num_vms: int
-    num_knots: int
-    episode_steps: int
-
-    @classmethod
-    def of(cls, scenario: ScenarioConfig, config: TaskConfig) -> WorldShape:
-        """The shape that these settings need."""
-        steps = scenario.episode_steps(config.physics.clock.control_interval_s)
-        return cls(scenario.num_vms, scenario.num_knots, steps)
 
 
 @dataclass(frozen=True)
@@ -145,7 +124,7 @@ def evaluate(
         agents: by name.
         source: scenario by number.
         num_scenarios: N.
-        shape: of the worlds; `WorldShape.of` the scenarios' settings.
+        shape: of the worlds; `shape_of` the scenarios' settings.
         config: the task; its codec is not used, agents bring their own.
         batch: scenarios played at once.
         limits: agents that shall play fewer scenarios, because they are slow.
@@ -179,11 +158,11 @@ def evaluate(
 
 def play(
     make: AgentFactory,
-    scenarios: Sequence[Scenario],
+    scenarios: Sequence[Any],
     shape: WorldShape,
     config: TaskConfig,
     num_threads: int = 1,
-) -> Iterator[tuple[HostWorlds, Transition]]:
+) -> Iterator[tuple[Worlds[Any, Any], Transition]]:
     """Play each scenario once, all at the same time; yields after every decision.
 
     Args:
@@ -193,13 +172,11 @@ def play(
         config: the task.
         num_threads: of the engine.
     """
-    worlds = HostWorlds(
+    worlds = open_worlds(
+        config,
         source=lambda index: scenarios[index],
         num_worlds=len(scenarios),
-        episode_steps=shape.episode_steps + 1,  # never reached: no world starts over
-        num_vms=shape.num_vms,
-        num_knots=shape.num_knots,
-        config=config,
+        shape=replace(shape, episode_steps=shape.episode_steps + 1),  # no world starts over
         num_threads=num_threads,
         encode=False,  # an agent that needs an observation encodes its own
         propose=False,
@@ -213,7 +190,7 @@ def play(
 
 def _means(
     name: str,
-    played: Iterator[tuple[HostWorlds, Transition]],
+    played: Iterator[tuple[Worlds[Any, Any], Transition]],
     shape: WorldShape,
     on_step: OnStep | None,
 ) -> dict[str, Floats]:

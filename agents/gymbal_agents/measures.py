@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_envs.simulator import layout as at
-from gymbal_envs.tasks.reward import share_weighted, terms_of
-from gymbal_envs.tasks.worlds import HostWorlds, Transition
+from gymbal_envs.tasks.batch import Transition, Worlds
+from gymbal_envs.tasks.reward import terms_of
+from gymbal_envs.tasks.worlds import LOST_TO, SWAPPED
 from gymbal_runtime.tasks import BALLOON, CACHE, HOST
 
 Floats = NDArray[np.float64]
 
-LOST_TO = {
-    "lost_to_memory": at.LOST_MEMORY,
-    "lost_to_cache": at.LOST_CACHE,
-    "lost_to_io": at.LOST_IO,
-    "lost_to_monitors": at.LOST_MONITOR,
-}
-"""Causes of lost progress; what is left of ``progress_lost`` is CPU contention."""
-_SWAPPED = {"swap_in_bytes_s": at.READ, "swap_out_bytes_s": at.WRITTEN}
-_MORE_MEASURES = {
-    BALLOON: ("lost_to_memory", *_SWAPPED),
+_MORE_MEASURES: dict[str, tuple[str, ...]] = {
+    BALLOON: ("lost_to_memory", *SWAPPED),
     CACHE: ("lost_to_memory", "lost_to_cache"),
-    HOST: (*LOST_TO, *_SWAPPED),
+    HOST: (*LOST_TO, *SWAPPED),
 }
 
 
@@ -35,13 +29,6 @@ def measures_of(task: str) -> tuple[str, ...]:
     return ("reward", *terms_of(task), *_MORE_MEASURES[task])
 
 
-def measured(worlds: HostWorlds, transition: Transition) -> dict[str, Floats]:
+def measured(worlds: Worlds[Any, Any], transition: Transition) -> dict[str, Floats]:
     """The reward, its terms, and what it does not say about the last interval, (B,) each."""
-    engine = worlds.engine
-    interval = engine.params.clock.control_interval_s
-    return {
-        "reward": transition.reward,
-        **transition.terms,
-        **{name: share_weighted(engine, row) / interval for name, row in LOST_TO.items()},
-        **{name: engine.outcome[:, row].sum(axis=1) / interval for name, row in _SWAPPED.items()},
-    }
+    return {"reward": transition.reward, **transition.terms, **worlds.measured()}

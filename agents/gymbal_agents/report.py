@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 
 from gymbal_agents import charts, timeline
 from gymbal_agents.contest import Contest
-from gymbal_agents.evaluate import WorldShape
 from gymbal_agents.summary import Summary
 from gymbal_agents.tables import (
     Table,
@@ -25,6 +24,7 @@ from gymbal_agents.tables import (
     verdicts,
 )
 from gymbal_envs.scenarios.source import make_source
+from gymbal_envs.tasks.open import shape_of
 from gymbal_runtime import __version__
 
 
@@ -131,7 +131,7 @@ def _timeline(contest: Contest, summary: Summary) -> Figure | None:
         return None
     number = timeline.telling_scenario(contest.evaluation, subject.name, best)
     scenario = make_source(config.scenario, config.split, config.seed)(number)
-    shape = WorldShape.of(config.scenario, config.task)
+    shape = shape_of(config.scenario, config.task)
     pair = (subject, contest.roster[best])
     return timeline.draw(
         [timeline.record(one.name, one.make, scenario, shape, config.task) for one in pair]

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from gymbal_agents.evaluate import AgentFactory
 from gymbal_agents.oracles import oracles_of
-from gymbal_envs.tasks.worlds import HostWorlds
+from gymbal_envs.tasks.batch import Worlds
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.bundle import read_bundle
 from gymbal_runtime.heuristics import heuristics_of, make_heuristic
@@ -215,7 +215,7 @@ def _heuristic_factory(name: str, options: Mapping[str, Any]) -> AgentFactory:
     except (ValueError, TypeError) as error:
         raise RosterError(str(error)) from error
 
-    def make(worlds: HostWorlds) -> Agent:
+    def make(worlds: Worlds[Any, Any]) -> Agent:
         return make_heuristic(name, **options)
 
     return make
@@ -226,7 +226,7 @@ def _policy(path: Path, name: str, team: str, task: str) -> Contender:
     if bundle.manifest.task != task:
         raise RosterError(f"{path}: is a policy of {bundle.manifest.task}; choose one of {task}")
 
-    def make(worlds: HostWorlds) -> Agent:
+    def make(worlds: Worlds[Any, Any]) -> Agent:
         return bundle.agent(name=name)
 
     return Contender(name, "policy", make, team, f"{path}, sha256 {bundle.sha256[:12]}")

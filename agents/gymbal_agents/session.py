@@ -28,7 +28,7 @@ from gymbal_agents.callbacks import (
     write_reference_lines,
 )
 from gymbal_agents.config import TrainConfig
-from gymbal_agents.evaluate import AgentFactory, WorldShape, evaluate
+from gymbal_agents.evaluate import AgentFactory, evaluate
 from gymbal_agents.oracles import oracles_of
 from gymbal_agents.roster import Tuned, build_roster
 from gymbal_agents.run_folder import RunFolder
@@ -36,6 +36,7 @@ from gymbal_agents.set_policy import SetActorCriticPolicy
 from gymbal_agents.torch_policy import TorchPolicy
 from gymbal_agents.train import train
 from gymbal_envs.scenarios.source import make_source
+from gymbal_envs.tasks.open import shape_of
 from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.heuristics import heuristics_of
 
@@ -59,7 +60,7 @@ class Judge:
             agents,
             make_source(config.scenario, "validation", VALIDATION_SEED),
             config.evaluate_scenarios,
-            WorldShape.of(config.scenario, config.task),
+            shape_of(config.scenario, config.task),
             config.task,
             num_threads=config.threads,
         )

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gymbal_agents.charts import new_figure
-from gymbal_agents.evaluate import AgentFactory, Evaluation, WorldShape, play
+from gymbal_agents.evaluate import AgentFactory, Evaluation, play
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.params import GIB, MIB
+from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.panels import vm_colors
 from gymbal_runtime.tasks import CACHE

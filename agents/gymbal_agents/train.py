@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch as th
@@ -15,7 +16,8 @@ from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.set_policy import SetActorCriticPolicy
 from gymbal_agents.vec_env import HostVecEnv
 from gymbal_envs.scenarios.source import make_source
-from gymbal_envs.tasks.worlds import HostWorlds, ScenarioSource
+from gymbal_envs.tasks.batch import ScenarioSource, Worlds
+from gymbal_envs.tasks.open import open_worlds, shape_of
 
 STAGGER = 8
 """Groups of hosts whose episodes end at different times."""
@@ -23,19 +25,10 @@ STAGGER = 8
 
 def make_worlds(
     config: TrainConfig, source: ScenarioSource, num_worlds: int, encode: bool = True
-) -> HostWorlds:
-    """Hosts that play the configuration's scenarios."""
-    interval = config.task.physics.clock.control_interval_s
-    return HostWorlds(
-        source,
-        num_worlds=num_worlds,
-        episode_steps=config.scenario.episode_steps(interval),
-        num_vms=config.scenario.num_vms,
-        num_knots=config.scenario.num_knots,
-        config=config.task,
-        num_threads=config.threads,
-        encode=encode,
-    )
+) -> Worlds[Any, Any]:
+    """Worlds that play the configuration's scenarios."""
+    shape = shape_of(config.scenario, config.task)
+    return open_worlds(config.task, source, num_worlds, shape, config.threads, encode)
 
 
 def make_vec_env(config: TrainConfig) -> HostVecEnv:

@@ -22,10 +22,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
 from gymbal_agents.config import ConfigError
-from gymbal_agents.evaluate import WorldShape, evaluate
+from gymbal_agents.evaluate import evaluate
 from gymbal_envs.scenarios.source import ScenarioConfig, make_source
 from gymbal_envs.scenarios.split import SplitName
 from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.open import shape_of
 from gymbal_runtime.heuristics import heuristics_of, make_heuristic
 
 Options = dict[str, Any]
@@ -81,7 +82,7 @@ class TuneConfig:
     @property
     def decisions(self) -> int:
         """Decisions that each heuristic may be simulated for."""
-        steps = WorldShape.of(self.scenario, self.task).episode_steps
+        steps = shape_of(self.scenario, self.task).episode_steps
         return self.trials * self.num_scenarios * steps
 
 
@@ -130,7 +131,7 @@ def make_score(config: TuneConfig, name: str, split: SplitName, num_scenarios: i
     """The mean reward of a heuristic by its options, always on the same scenarios."""
     source = make_source(config.scenario, split, config.seed)
     drawn = [source(index) for index in range(num_scenarios)]
-    shape = WorldShape.of(config.scenario, config.task)
+    shape = shape_of(config.scenario, config.task)
 
     def score(options: Options) -> float:
         played = evaluate(

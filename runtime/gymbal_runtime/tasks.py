@@ -8,8 +8,15 @@ CACHE = "gymbal/Cache-v0"
 """Divide the last-level cache of one host between its VMs."""
 HOST = "gymbal/Host-v0"
 """Divide memory, cache and CPU time, choose device modes and monitors, all at once."""
+OVERLOAD = "gymbal/Overload-v0"
+"""Several hosts: wait, squeeze, borrow remote memory, migrate or clone when a host is overloaded."""
+SITES = "gymbal/Sites-v0"
+"""Move VMs with their disks between data centres: when, in which order and how."""
 
 TASKS = (BALLOON, CACHE, HOST)
+"""Tasks about one host."""
+CLUSTER_TASKS = (OVERLOAD, SITES)
+"""Tasks about several hosts."""
 
 
 def check_task(task: str) -> None:
@@ -18,8 +25,8 @@ def check_task(task: str) -> None:
     Raises:
         ValueError: listing those that do.
     """
-    if task not in TASKS:
-        raise ValueError(f"no task {task!r}; there are {', '.join(TASKS)}")
+    if task not in (*TASKS, *CLUSTER_TASKS):
+        raise ValueError(f"no task {task!r}; there are {', '.join((*TASKS, *CLUSTER_TASKS))}")
 
 
 def short_name(task: str) -> str:

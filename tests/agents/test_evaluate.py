@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gymbal_agents.evaluate import Evaluation, ScenarioFacts, WorldShape, evaluate
+from gymbal_agents.evaluate import Evaluation, ScenarioFacts, evaluate
 from gymbal_agents.measures import measures_of
 from gymbal_agents.roster import build_roster
 from gymbal_envs.scenarios.source import ScenarioConfig, ScenarioSource, make_source
+from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.open import shape_of
 from gymbal_envs.tasks.reward import terms_of
 from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.command import Command
@@ -26,7 +28,7 @@ def source(short_scenarios: ScenarioConfig) -> ScenarioSource:
 
 @pytest.fixture
 def shape(short_scenarios: ScenarioConfig) -> WorldShape:
-    return WorldShape.of(short_scenarios, TaskConfig())
+    return shape_of(short_scenarios, TaskConfig())
 
 
 def factories(*names: str):

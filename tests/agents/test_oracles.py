@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gymbal_agents.evaluate import WorldShape, evaluate
+from gymbal_agents.evaluate import evaluate
 from gymbal_agents.oracles.lookahead import HorizonOracle, PresentOracle
 from gymbal_agents.oracles.optimal_split import optimal_units
 from gymbal_agents.roster import build_roster
@@ -20,6 +20,7 @@ from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.simulator.params import GIB, TIERS
 from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.open import shape_of
 
 
 def split(losses: np.ndarray) -> np.ndarray:
@@ -87,7 +88,7 @@ def test_knowing_more_is_better() -> None:
         {name: contender.make for name, contender in roster.items()},
         make_source(config, "validation", 0),
         12,
-        WorldShape.of(config, TaskConfig()),
+        shape_of(config, TaskConfig()),
         TaskConfig(),
     )
     static, now, oracle = (played.values(n).mean() for n in ("static", "oracle_now", "oracle"))

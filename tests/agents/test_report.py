@@ -8,10 +8,11 @@ import pytest
 
 from gymbal_agents import timeline
 from gymbal_agents.contest import Contest, EvaluateConfig, hold_contest
-from gymbal_agents.evaluate import Evaluation, WorldShape
+from gymbal_agents.evaluate import Evaluation
 from gymbal_agents.report import write_report, write_scalars
 from gymbal_agents.summary import summarise
 from gymbal_envs.scenarios.source import ScenarioConfig, make_source
+from gymbal_envs.tasks.open import shape_of
 
 PICTURES = ("standing", "gains", "parts", "groups", "timeline")
 
@@ -77,7 +78,7 @@ def test_timeline_is_the_scenario_that_was_scored(
 ) -> None:
     config = contest.config
     scenario = make_source(short_scenarios, config.split, config.seed)(3)
-    shape = WorldShape.of(short_scenarios, config.task)
+    shape = shape_of(short_scenarios, config.task)
     seen = timeline.record("esx", contest.roster["esx"].make, scenario, shape, config.task)
     assert seen.cost.mean() == pytest.approx(-contest.evaluation.values("esx")[3], rel=1e-12)
     assert seen.held_bytes.shape == (30, int(scenario.present.sum()))

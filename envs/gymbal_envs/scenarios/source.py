@@ -67,6 +67,11 @@ class ScenarioConfig:
         return 2 if self.toy else self.fleet.max_vms
 
     @property
+    def num_hosts(self) -> int:
+        """Hosts of every scenario."""
+        return 1
+
+    @property
     def num_knots(self) -> int:
         """Demand knots of every scenario."""
         if self.toy:

@@ -2,7 +2,8 @@
 
 numba keys its on-disk cache by the file of the cached function alone: after an edit of a helper in
 another file it would silently run the old machine code. So kernels of this package are cached in a
-folder whose name is the hash of all sources of the package and the numba version.
+folder whose name is the hash of all sources of the package and the numba version. Those of a folder
+below it, which may call them, have a cache of their own: editing one does not recompile the others.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -27,15 +29,19 @@ Ints = NDArray[np.int64]
 Streams = NDArray[np.uint64]
 
 
-def _cache_dir() -> str:
+_HERE = Path(__file__).parent
+
+
+@cache
+def _cache_dir(folder: Path) -> str:
+    """Where kernels of ``folder`` are cached; they call those of this package and their own."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted({*_HERE.glob("*.py"), *folder.glob("*.py")}):
         digest.update(source.read_bytes())
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return str(Path(root) / "gymbal" / f"kernels-{digest.hexdigest()[:16]}")
 
 
-_CACHE_DIR = _cache_dir()
 _settings: Any = config  # numba sets its options as module attributes, unseen by type checkers
 
 
@@ -46,7 +52,7 @@ def kernel(function: F) -> F:
     """
     users_choice = _settings.CACHE_DIR
     if not users_choice:
-        _settings.CACHE_DIR = _CACHE_DIR
+        _settings.CACHE_DIR = _cache_dir(Path(function.__code__.co_filename).parent)
     try:
         compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
     finally:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gymbal_envs.tasks.env import HostEnv
-from gymbal_envs.tasks.vector import HostVectorEnv
+from gymbal_envs.tasks.env import WorldEnv
+from gymbal_envs.tasks.vector import WorldVectorEnv
 from gymbal_runtime.tasks import BALLOON
 
 
-class BalloonEnv(HostEnv):
+class BalloonEnv(WorldEnv):
     """Divide one overcommitted host's memory between its virtual machines.
 
     ## Description
@@ -67,10 +67,10 @@ class BalloonEnv(HostEnv):
     task_id = BALLOON
 
 
-class BalloonVectorEnv(HostVectorEnv):
+class BalloonVectorEnv(WorldVectorEnv):
     """``gymbal/Balloon-v0`` for ``num_envs`` hosts; see `BalloonEnv` for the task.
 
-    `HostVectorEnv` describes the arguments.
+    `WorldVectorEnv` describes the arguments.
     """
 
     task_id = BALLOON

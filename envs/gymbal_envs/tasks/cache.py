@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gymbal_envs.tasks.env import HostEnv
-from gymbal_envs.tasks.vector import HostVectorEnv
+from gymbal_envs.tasks.env import WorldEnv
+from gymbal_envs.tasks.vector import WorldVectorEnv
 from gymbal_runtime.tasks import CACHE
 
 
-class CacheEnv(HostEnv):
+class CacheEnv(WorldEnv):
     """Divide one host's last-level cache between its virtual machines, when changes cost.
 
     ## Description
@@ -76,10 +76,10 @@ class CacheEnv(HostEnv):
     task_id = CACHE
 
 
-class CacheVectorEnv(HostVectorEnv):
+class CacheVectorEnv(WorldVectorEnv):
     """``gymbal/Cache-v0`` for ``num_envs`` hosts; see `CacheEnv` for the task.
 
-    `HostVectorEnv` describes the arguments.
+    `WorldVectorEnv` describes the arguments.
     """
 
     task_id = CACHE

@@ -9,7 +9,7 @@ from gymbal_envs.simulator.params import Clock, PhysicsParams, SensorParams
 from gymbal_envs.tasks.reward import RewardWeights
 from gymbal_runtime.codec import Codec, default_codec
 from gymbal_runtime.guard import GuardLimits
-from gymbal_runtime.heuristics import heuristics_of
+from gymbal_runtime.heuristics import heuristics_of, make_heuristic
 from gymbal_runtime.tasks import BALLOON, CACHE, HOST, TASKS, check_task
 
 _CONTROL_INTERVAL_S = {BALLOON: 10.0, CACHE: 5.0, HOST: 10.0}
@@ -57,6 +57,10 @@ class TaskConfig:
     def codec(self) -> Codec:
         """How telemetry is encoded and actions are decoded."""
         return Codec(self.id, self.heuristic, self.options)
+
+    def base_agent(self) -> Any:
+        """The heuristic that actions correct, fresh."""
+        return make_heuristic(self.heuristic, **self.options)
 
 
 def default_task(task: str = BALLOON) -> TaskConfig:

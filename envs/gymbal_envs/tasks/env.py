@@ -1,7 +1,8 @@
-"""What the Gymnasium environments of one host have in common: all but their documentation."""
+"""What the Gymnasium environments of all tasks have in common: all but their documentation."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import gymnasium
@@ -15,17 +16,15 @@ from gymbal_envs.scenarios.source import (
     make_source,
 )
 from gymbal_envs.scenarios.split import SplitName
+from gymbal_envs.tasks.batch import Viewer, Worlds
 from gymbal_envs.tasks.config import TaskConfig, default_task
-from gymbal_envs.tasks.spaces import action_space, observation_space
-from gymbal_envs.tasks.viewer import HostViewer
-from gymbal_envs.tasks.worlds import HostWorlds
-from gymbal_runtime.codec import Observation, as_dict
+from gymbal_envs.tasks.open import open_worlds, shape_of, spaces_of
 
-HostObservation = dict[str, NDArray[np.float32]]
+Seen = dict[str, NDArray[np.float32]]
 
 
-class HostEnv(gymnasium.Env[HostObservation, NDArray[np.float32]]):
-    """One host of the simulator, as a task of Gymnasium; its subclasses are the tasks.
+class WorldEnv(gymnasium.Env[Seen, Any]):
+    """One world of the simulator, as a task of Gymnasium; its subclasses are the tasks.
 
     Args:
         scenario: where scenarios come from; the task's own by default.
@@ -57,18 +56,16 @@ class HostEnv(gymnasium.Env[HostObservation, NDArray[np.float32]]):
         check_id(self.config, self.task_id)
         self.split: SplitName = split
         self.render_mode = render_mode
-        interval = self.config.physics.clock.control_interval_s
-        self.episode_steps = episode_steps or self.scenario.episode_steps(interval)
-        codec, num_vms = self.config.codec, self.scenario.num_vms
-        self.observation_space = observation_space(codec, num_vms)  # type: ignore[assignment]
-        self.action_space = action_space(codec, num_vms)  # type: ignore[assignment]
-        self.worlds: HostWorlds | None = None
-        self._viewer: HostViewer | None = None
+        shape = shape_of(self.scenario, self.config)
+        self.shape = replace(shape, episode_steps=episode_steps or shape.episode_steps)
+        self.observation_space, self.action_space = spaces_of(self.config, self.shape)  # type: ignore[assignment]
+        self.worlds: Worlds[Any, Any] | None = None
+        self._viewer: Viewer | None = None
         self._running = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[HostObservation, dict[str, Any]]:
+    ) -> tuple[Seen, dict[str, Any]]:
         """Start a new scenario.
 
         Args:
@@ -85,13 +82,11 @@ class HostEnv(gymnasium.Env[HostObservation, NDArray[np.float32]]):
         observation = self.worlds.reset(self._next)
         self._next += 1
         if self.render_mode == "rgb_array":
-            self._viewer = HostViewer(self.worlds)
+            self._viewer = self.worlds.viewer()
         self._running = True
         return _single(observation), {"scenario": self._next - 1, "split": self.split}
 
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[HostObservation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.float32]) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
         """Apply the correction and let one control interval pass.
 
         Raises:
@@ -116,15 +111,27 @@ class HostEnv(gymnasium.Env[HostObservation, NDArray[np.float32]]):
         """Forget the picture."""
         self._viewer = None
 
-    def _new_worlds(self, source: ScenarioSource) -> HostWorlds:
-        return HostWorlds(
-            source,
-            num_worlds=1,
-            episode_steps=self.episode_steps,
-            num_vms=self.scenario.num_vms,
-            num_knots=self.scenario.num_knots,
-            config=self.config,
-        )
+    @property
+    def episode_steps(self) -> int:
+        """Decisions in an episode."""
+        return self.shape.episode_steps
+
+    def _new_worlds(self, source: ScenarioSource) -> Worlds[Any, Any]:
+        return open_worlds(self.config, source, 1, self.shape)
+
+
+class MaskedWorldEnv(WorldEnv):
+    """One world of a task in which not every action is legal all the time."""
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Legal actions now, as sb3-contrib expects them: flat, rows one after another.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before ``reset``.
+        """
+        if self.worlds is None:
+            raise gymnasium.error.ResetNeeded("call reset() before action_masks()")
+        return self.worlds.action_masks()[0].ravel()  # type: ignore[attr-defined,no-any-return]
 
 
 def check_id(config: TaskConfig, task_id: str) -> None:
@@ -137,6 +144,6 @@ def check_id(config: TaskConfig, task_id: str) -> None:
         raise ValueError(f"config.id is {config.id!r}, this environment is {task_id!r}")
 
 
-def _single(observation: Observation) -> HostObservation:
-    """One host's part of a batch of one."""
-    return {key: value[0] for key, value in as_dict(observation).items()}
+def _single(observation: Seen) -> Seen:
+    """One world's part of a batch of one."""
+    return {key: value[0] for key, value in observation.items()}

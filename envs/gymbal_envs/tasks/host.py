@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gymbal_envs.tasks.env import HostEnv
-from gymbal_envs.tasks.vector import HostVectorEnv
+from gymbal_envs.tasks.env import WorldEnv
+from gymbal_envs.tasks.vector import WorldVectorEnv
 from gymbal_runtime.tasks import HOST
 
 
-class WholeHostEnv(HostEnv):
+class WholeHostEnv(WorldEnv):
     """Divide memory, last-level cache and CPU time, choose devices and monitors, all at once.
 
     ## Description
@@ -80,10 +80,10 @@ class WholeHostEnv(HostEnv):
     task_id = HOST
 
 
-class WholeHostVectorEnv(HostVectorEnv):
+class WholeHostVectorEnv(WorldVectorEnv):
     """``gymbal/Host-v0`` for ``num_envs`` hosts; see `WholeHostEnv` for the task.
 
-    `HostVectorEnv` describes the arguments.
+    `WorldVectorEnv` describes the arguments.
     """
 
     task_id = HOST

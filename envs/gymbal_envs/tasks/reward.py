@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD
 
 Floats = NDArray[np.float64]
 
@@ -29,12 +29,19 @@ class RewardWeights:
             lost progress on top.
         cache_moved: per last-level cache that changed its owner. What the change does to the VMs
             counts as lost progress already; 0.01 keeps a policy from moving parts to no purpose.
+        network_traffic: per memory of all hosts that crossed the network: far pages, moves, clones.
+            At 1, moving a VM of 1 % of the cluster's memory costs what losing 1 % of an interval
+            does, on top of what the move does to the VM.
+        memory_set_aside: per memory of all hosts that is reserved for arrivals or for lending and
+            holds nothing. 0.05: having a fifth of the memory idle costs 1 % of the progress.
     """
 
     progress_lost: float = 1.0
     balloon_traffic: float = 0.02
     processes_killed: float = 1.0
     cache_moved: float = 0.01
+    network_traffic: float = 1.0
+    memory_set_aside: float = 0.05
 
 
 def share_weighted(engine: Engine, row: int) -> Floats:
@@ -75,6 +82,13 @@ _TERMS_OF = {
     BALLOON: ("progress_lost", "balloon_traffic", "processes_killed"),
     CACHE: ("progress_lost", "cache_moved"),
     HOST: ("progress_lost", "balloon_traffic", "processes_killed", "cache_moved"),
+    OVERLOAD: (
+        "progress_lost",
+        "balloon_traffic",
+        "processes_killed",
+        "network_traffic",
+        "memory_set_aside",
+    ),
 }
 
 

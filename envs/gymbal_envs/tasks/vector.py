@@ -1,7 +1,8 @@
-"""A task for many hosts at once, as a Gymnasium vector environment over one kernel."""
+"""A task for many worlds at once, as a Gymnasium vector environment over one kernel."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,15 +12,14 @@ from numpy.typing import NDArray
 
 from gymbal_envs.scenarios.source import ScenarioConfig, default_scenario, make_source
 from gymbal_envs.scenarios.split import SplitName
+from gymbal_envs.tasks.batch import Worlds
 from gymbal_envs.tasks.config import TaskConfig, default_task
 from gymbal_envs.tasks.env import check_id
-from gymbal_envs.tasks.spaces import action_space, observation_space
-from gymbal_envs.tasks.worlds import HostWorlds
-from gymbal_runtime.codec import as_dict
+from gymbal_envs.tasks.open import open_worlds, shape_of, spaces_of
 
 
-class HostVectorEnv(VectorEnv[Any, Any, Any]):
-    """``num_envs`` hosts; the environments of a single host describe the tasks.
+class WorldVectorEnv(VectorEnv[Any, Any, Any]):
+    """``num_envs`` worlds; the environments of a single one describe the tasks.
 
     An episode that ends is followed by the next one within the same step (SAME_STEP): the last
     observations are in ``info["final_obs"]``, one dictionary or None per host.
@@ -57,14 +57,12 @@ class HostVectorEnv(VectorEnv[Any, Any, Any]):
         self.split: SplitName = split
         self.stagger, self.num_threads = stagger, num_threads
         self.render_mode = render_mode
-        interval = self.config.physics.clock.control_interval_s
-        self.episode_steps = episode_steps or self.scenario.episode_steps(interval)
-        codec, num_vms = self.config.codec, self.scenario.num_vms
-        self.single_observation_space = observation_space(codec, num_vms)
-        self.single_action_space = action_space(codec, num_vms)
+        shape = shape_of(self.scenario, self.config)
+        self.shape = replace(shape, episode_steps=episode_steps or shape.episode_steps)
+        self.single_observation_space, self.single_action_space = spaces_of(self.config, self.shape)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self.worlds: HostWorlds | None = None
+        self.worlds: Worlds[Any, Any] | None = None
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -75,16 +73,11 @@ class HostVectorEnv(VectorEnv[Any, Any, Any]):
         super().reset(seed=seed)
         if self.worlds is None or seed is not None:
             drawn = seed if seed is not None else int(self.np_random.integers(2**31))
-            self.worlds = HostWorlds(
-                make_source(self.scenario, self.split, drawn),
-                num_worlds=self.num_envs,
-                episode_steps=self.episode_steps,
-                num_vms=self.scenario.num_vms,
-                num_knots=self.scenario.num_knots,
-                config=self.config,
-                num_threads=self.num_threads,
+            source = make_source(self.scenario, self.split, drawn)
+            self.worlds = open_worlds(
+                self.config, source, self.num_envs, self.shape, self.num_threads
             )
-        return as_dict(self.worlds.reset(stagger=self.stagger)), {}
+        return dict(self.worlds.reset(stagger=self.stagger)), {}
 
     def step(
         self, actions: NDArray[np.float32]
@@ -94,10 +87,10 @@ class HostVectorEnv(VectorEnv[Any, Any, Any]):
         result = self.worlds.step(actions)
         info: dict[str, Any] = {"reward_terms": result.terms}
         if result.final is not None:
-            last = as_dict(result.final)
+            last = dict(result.final)
             info["final_obs"] = np.full(self.num_envs, None, dtype=object)
             for w in np.flatnonzero(result.ended):
                 info["final_obs"][w] = {key: value[w] for key, value in last.items()}
             info["_final_obs"] = result.ended
         never = np.zeros(self.num_envs, dtype=np.bool_)
-        return as_dict(result.observation), result.reward, never, result.ended, info
+        return dict(result.observation), result.reward, never, result.ended, info

@@ -1,47 +1,42 @@
-"""A task itself, for B hosts at once: every environment class is a thin coat over this one."""
+"""A task on one host, for B hosts at once: every environment class is a thin coat over this one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.scenarios.scenario import Scenario
+from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
+from gymbal_envs.tasks.batch import ScenarioSource, Transition, Viewer, Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
-from gymbal_envs.tasks.reward import reward_terms, total_reward
-from gymbal_runtime.agent import Agent
-from gymbal_runtime.codec import Observation
+from gymbal_envs.tasks.reward import reward_terms, share_weighted
+from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.command import Command
 from gymbal_runtime.guard import guard
-from gymbal_runtime.heuristics import make_heuristic
 from gymbal_runtime.observation import History
 from gymbal_runtime.telemetry import Telemetry
 
 Floats = NDArray[np.float64]
-ScenarioSource = Callable[[int], Scenario]
 
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """What one step of B worlds gives."""
-
-    observation: Observation  # after the step, and after the reset where an episode ended
-    reward: Floats  # (B,)
-    terms: dict[str, Floats]  # (B,) each, unweighted
-    ended: NDArray[np.bool_]  # (B,) the episode's time is up (there is no other end)
-    final: Observation | None  # before the reset, all worlds; None where no episode ended
-
+LOST_TO = {
+    "lost_to_memory": at.LOST_MEMORY,
+    "lost_to_cache": at.LOST_CACHE,
+    "lost_to_io": at.LOST_IO,
+    "lost_to_monitors": at.LOST_MONITOR,
+}
+"""Causes of lost progress; what is left of ``progress_lost`` is CPU contention."""
+SWAPPED = {"swap_in_bytes_s": at.READ, "swap_out_bytes_s": at.WRITTEN}
 
 _NOTHING = Observation(
     vms=np.zeros(0, np.float32), host=np.zeros(0, np.float32), present=np.zeros(0, np.float32)
 )
 
 
-class HostWorlds:
+class HostWorlds(Worlds[Telemetry, Command]):
     """B hosts whose resources are divided by actions (corrections) or by commands.
 
     Args:
@@ -56,6 +51,8 @@ class HostWorlds:
         propose: False asks no heuristic either: such hosts take commands only.
     """
 
+    history: History
+
     def __init__(
         self,
         source: ScenarioSource,
@@ -68,76 +65,53 @@ class HostWorlds:
         encode: bool = True,
         propose: bool = True,
     ) -> None:
-        self.config = config or TaskConfig()
-        self.source, self.encode, self.propose = source, encode and propose, propose
-        self.num_worlds, self.num_vms = num_worlds, num_vms
-        self.episode_steps = episode_steps
-        self.engine = Engine(num_worlds, num_vms, num_knots, self.config.physics, num_threads)
-        self.codec = codec = self.config.codec
-        self.base_agent: Agent = make_heuristic(codec.heuristic, **codec.options)
-        self.telemetry: Telemetry
-        self.base: Command
-        self.history: History
-        self.steps = np.zeros(num_worlds, dtype=np.int64)
-        self.episodes = np.arange(num_worlds, dtype=np.int64)
+        config = config or TaskConfig()
+        shape = WorldShape(num_vms, num_knots, episode_steps)
+        super().__init__(source, num_worlds, shape, config, encode, propose)
+        self.engine = Engine(num_worlds, num_vms, num_knots, config.physics, num_threads)
+        self.codec: Codec = config.codec
         self._clear()
 
-    def _clear(self) -> None:
-        self.base_agent.reset(self.num_worlds, self.num_vms)
-        self.history = self.codec.initial_history(self.num_worlds, self.num_vms)
-        self._remembered = self.history
+    def decision(self, action: NDArray[Any]) -> Command:
+        """Corrections (B, V) or (B, V, A) in [-1, 1] of the heuristic's command."""
+        return self.codec.decode(action, self.telemetry, self.base)
 
-    def reset(self, first_episode: int = 0, stagger: int = 1) -> Observation:
-        """Start every world on a new scenario.
+    def measured(self) -> dict[str, Floats]:
+        """Progress lost by cause, and swap traffic in bytes/s."""
+        interval, outcome = self.engine.params.clock.control_interval_s, self.engine.outcome
+        return {
+            **{name: share_weighted(self.engine, row) / interval for name, row in LOST_TO.items()},
+            **{name: outcome[:, row].sum(axis=1) / interval for name, row in SWAPPED.items()},
+        }
 
-        Args:
-            first_episode: number of world 0's scenario.
-            stagger: groups of worlds whose first episodes end at different times, so that a learner
-                does not see all hosts at the same hour.
-        """
-        self.episodes = first_episode + np.arange(self.num_worlds, dtype=np.int64)
-        self._clear()
-        self.engine.load(range(self.num_worlds), [self.source(int(i)) for i in self.episodes])
-        group = np.arange(self.num_worlds) % max(stagger, 1)
-        self.steps = group * self.episode_steps // max(stagger, 1)
-        return self._observe()
+    def viewer(self) -> Viewer:
+        """Somebody who watches host 0 from now on."""
+        from gymbal_envs.tasks.viewer import HostViewer
 
-    def step(self, action: NDArray[Any]) -> Transition:
-        """Apply corrections (B, V) or (B, V, A) in [-1, 1] to the heuristic's command."""
-        return self.apply(self.codec.decode(action, self.telemetry, self.base))
+        return HostViewer(self)
 
-    def apply(self, command: Command) -> Transition:
-        """Apply a command, whoever made it, through the guard."""
-        allowed, _ = guard(command, self.telemetry, self.config.guard)
+    def _load(self, which: Sequence[int], scenarios: Sequence[Scenario]) -> None:
+        self.engine.load(which, scenarios)
+
+    def _carry_out(self, decision: Command) -> None:
+        allowed, _ = guard(decision, self.telemetry, self.config.guard)
         self.engine.step(allowed)
-        terms = reward_terms(self.engine, self.config.id)
-        self.steps += 1
-        ended = self.steps >= self.episode_steps
-        observation = self._observe()
-        final = None
-        if ended.any():
-            final = observation
-            observation = self._restart(np.flatnonzero(ended), ended)
-        reward = total_reward(terms, self.config.weights)
-        return Transition(observation, reward, terms, ended, final)
 
-    def _restart(self, which: NDArray[np.int64], ended: NDArray[np.bool_]) -> Observation:
-        self.episodes[which] += self.num_worlds
-        self.steps[which] = 0
-        self.engine.load(
-            [int(w) for w in which], [self.source(int(self.episodes[w])) for w in which]
-        )
-        self.base_agent.reset(self.num_worlds, self.num_vms, ended)
-        # Observe again from the same memory: for worlds that go on this repeats the same answer.
-        self.history = self._remembered.forget(ended)
-        return self._observe()
+    def _terms(self) -> dict[str, Floats]:
+        return reward_terms(self.engine, self.config.id)
 
-    def _observe(self) -> Observation:
-        self._remembered = self.history
-        self.telemetry = self.engine.telemetry()
-        if self.propose:
-            self.base = self.base_agent.act(self.telemetry)
-        if not self.encode:
-            return _NOTHING
-        observation, self.history = self.codec.encode(self.telemetry, self.base, self.history)
-        return observation
+    def _read(self) -> Telemetry:
+        return self.engine.telemetry()
+
+    def _new_history(self) -> History:
+        return self.codec.initial_history(self.num_worlds, self.num_vms)
+
+    def _encoded(self) -> tuple[Observation, History]:
+        return self.codec.encode(self.telemetry, self.base, self.history)
+
+    @property
+    def _nothing(self) -> Observation:
+        return _NOTHING
+
+
+__all__ = ["HostWorlds", "ScenarioSource", "Transition"]

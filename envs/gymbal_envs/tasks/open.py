@@ -1,0 +1,76 @@
+"""The worlds of any task by its configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gymnasium import spaces
+
+from gymbal_envs.scenarios.source import ScenarioConfig
+from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
+from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.spaces import action_space, observation_space
+from gymbal_runtime.tasks import OVERLOAD, SITES
+
+
+def shape_of(scenario: ScenarioConfig, config: TaskConfig) -> WorldShape:
+    """The shape of worlds that these settings need."""
+    steps = scenario.episode_steps(config.physics.clock.control_interval_s)
+    return WorldShape(scenario.num_vms, scenario.num_knots, steps, scenario.num_hosts)
+
+
+def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Space[Any]]:
+    """Observation and action space of one world."""
+    if config.id == OVERLOAD:
+        from gymbal_envs.tasks.cluster_worlds import cluster_spaces
+
+        return cluster_spaces(config, shape)
+    if config.id == SITES:
+        from gymbal_envs.tasks.sites_worlds import sites_spaces
+
+        return sites_spaces(config, shape)
+    codec = config.codec
+    return observation_space(codec, shape.num_vms), action_space(codec, shape.num_vms)
+
+
+def open_worlds(
+    config: TaskConfig,
+    source: ScenarioSource,
+    num_worlds: int,
+    shape: WorldShape,
+    num_threads: int = 1,
+    encode: bool = True,
+    propose: bool = True,
+) -> Worlds[Any, Any]:
+    """Worlds of the task that ``config`` names.
+
+    Args:
+        config: the task.
+        source: scenario by number.
+        num_worlds: B.
+        shape: of each world, `shape_of` the scenarios' settings.
+        num_threads: of the engine.
+        encode: False leaves observations empty, for worlds that nobody learns from.
+        propose: False asks no heuristic either: such worlds take decisions only.
+    """
+    if config.id == OVERLOAD:
+        from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
+
+        return ClusterWorlds(source, num_worlds, shape, config, num_threads, encode, propose)
+    if config.id == SITES:
+        from gymbal_envs.tasks.sites_worlds import SitesWorlds
+
+        return SitesWorlds(source, num_worlds, shape, config, num_threads, encode, propose)
+    from gymbal_envs.tasks.worlds import HostWorlds
+
+    return HostWorlds(
+        source,
+        num_worlds,
+        shape.episode_steps,
+        shape.num_vms,
+        shape.num_knots,
+        config,
+        num_threads,
+        encode,
+        propose,
+    )

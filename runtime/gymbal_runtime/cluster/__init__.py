@@ -1,0 +1,1 @@
+"""Several hosts: what they report, what they are told, and who decides."""

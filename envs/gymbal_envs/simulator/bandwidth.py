@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gymbal_envs.simulator.cache import CURVE, LINE_BYTES
-from gymbal_envs.simulator.compile import Floats, kernel
+from gymbal_envs.simulator.compile import Floats, lean_kernel
 from gymbal_envs.simulator.layout import (
     C_PAGE_MOVE,
     C_QUEUE,
@@ -36,14 +36,14 @@ LONGEST_LATENCY = 1e3
 """In units of the unloaded one. Only programs that no miss delays could raise it further."""
 
 
-@kernel
+@lean_kernel
 def cycles_per_s(world_host: Floats, vm: Floats, v: int) -> float:
     """Cycles that VM ``v`` executes: granted cores that do not wait for pages."""
     speed = 0.0 if vm[STALL_S, v] > 0.0 else vm[SPEED, v]
     return world_host[FREQUENCY] * vm[GRANTED_CORES, v] * speed
 
 
-@kernel
+@lean_kernel
 def settle_latency(
     world_vm: Floats, world_host: Floats, active: Floats, constants: Floats, vm: Floats,
     host: Floats, wants: Floats,
@@ -86,7 +86,7 @@ def settle_latency(
             vm[RATE, v] = wants[0, v] / vm[CPI, v]
 
 
-@kernel
+@lean_kernel
 def progress_of_programs(
     world_vm: Floats, active: Floats, constants: Floats, vm: Floats, moved: Floats
 ) -> None:

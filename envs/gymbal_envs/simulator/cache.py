@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from gymbal_envs.simulator.compile import Floats, Ints, kernel
+from gymbal_envs.simulator.compile import Floats, Ints, kernel, lean_kernel
 from gymbal_envs.simulator.layout import NUM_LLC_SEGMENTS, NUM_PROGRAM
 
 LINE_BYTES = 64.0
@@ -31,7 +31,7 @@ FILL = NUM_PROGRAM + NUM_LLC_SEGMENTS + 1
 """First columns of the two curves in a row of the table ``active``."""
 
 
-@kernel
+@lean_kernel
 def fill_instructions(mpi: Floats, segment_bytes: float, fill: Floats) -> None:
     """Instructions to fill j segments when running alone, ``fill`` (G + 1,), from ``mpi`` (G + 1,).
 
@@ -46,7 +46,7 @@ def fill_instructions(mpi: Floats, segment_bytes: float, fill: Floats) -> None:
         fill[j + 1] = fill[j] + segment_bytes / LINE_BYTES / mean
 
 
-@kernel
+@lean_kernel
 def segment_of(fill: Floats, instructions: float, guess: int) -> int:
     """Segment that is being filled after so many instructions; the last one where all are full.
 
@@ -68,7 +68,7 @@ def segment_of(fill: Floats, instructions: float, guess: int) -> int:
     return low
 
 
-@kernel
+@lean_kernel
 def filled_bytes(fill: Floats, segment_bytes: float, instructions: float) -> float:
     """Bytes held after so many instructions alone in the cache."""
     j = segment_of(fill, instructions, 0)
@@ -76,7 +76,7 @@ def filled_bytes(fill: Floats, segment_bytes: float, instructions: float) -> flo
     return segment_bytes * (j + min(part, 1.0))
 
 
-@kernel
+@lean_kernel
 def characteristic_time(
     rate: Floats,
     fill: Floats,
@@ -163,7 +163,7 @@ def natural_partition(
     )
 
 
-@kernel
+@lean_kernel
 def misses_per_instruction(row: Floats, segment_bytes: float, held_bytes: float) -> float:
     """Of the program in ``row`` of the table ``active``, holding so many bytes; linear between."""
     position = held_bytes / segment_bytes

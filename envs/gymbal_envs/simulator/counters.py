@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gymbal_envs.simulator.cache import misses_per_instruction
-from gymbal_envs.simulator.compile import Floats, Streams, kernel
+from gymbal_envs.simulator.compile import Floats, Streams, lean_kernel
 from gymbal_envs.simulator.layout import (
     C_COUNTER_NOISE,
     C_LLC_NOISE,
@@ -46,7 +46,7 @@ TLB_REACH_BYTES = 1536 * 4096.0
 REFERENCE_TOUCHES = 20_000.0
 
 
-@kernel
+@lean_kernel
 def sample_counters(
     world_vm: Floats, world_host: Floats, active: Floats, constants: Floats, vm: Floats,
     pending: Floats, streams: Streams, w: int, period: float,
@@ -73,7 +73,7 @@ def sample_counters(
             vm[q, v] = 0.0
 
 
-@kernel
+@lean_kernel
 def page_walks(world_vm: Floats, constants: Floats, vm: Floats, v: int) -> float:
     """Fraction of cycles in page-table walks: each doubling of the working set costs some more.
 
@@ -85,7 +85,7 @@ def page_walks(world_vm: Floats, constants: Floats, vm: Floats, v: int) -> float
     return min(constants[C_WALK] * doublings * intensity, 0.5)
 
 
-@kernel
+@lean_kernel
 def _sample_curve(
     world_host: Floats, active: Floats, constants: Floats, vm: Floats, pending: Floats,
     streams: Streams, w: int, v: int,

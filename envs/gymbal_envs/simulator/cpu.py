@@ -7,7 +7,7 @@ so that it waits for nobody.
 
 from __future__ import annotations
 
-from gymbal_envs.simulator.compile import Floats, kernel
+from gymbal_envs.simulator.compile import Floats, lean_kernel
 from gymbal_envs.simulator.layout import (
     CAP,
     CPU_CAPACITY,
@@ -24,7 +24,7 @@ from gymbal_envs.simulator.layout import (
 from gymbal_envs.simulator.max_min import share_max_min
 
 
-@kernel
+@lean_kernel
 def share_cpu(
     world_vm: Floats, world_host: Floats, vm: Floats, host: Floats, wants: Floats
 ) -> None:
@@ -35,7 +35,7 @@ def share_cpu(
     share_max_min(wants[0], vm[WEIGHT], capacity, vm[GRANTED_CORES])
 
 
-@kernel
+@lean_kernel
 def wait_for_cores(
     world_vm: Floats, world_host: Floats, vm: Floats, host: Floats, tick_s: float
 ) -> None:

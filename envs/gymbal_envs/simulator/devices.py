@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gymbal_envs.simulator.compile import Floats, kernel
+from gymbal_envs.simulator.compile import Floats, lean_kernel
 from gymbal_envs.simulator.layout import (
     C_EMULATED_LIMIT,
     C_EMULATED_TAX,
@@ -25,7 +25,7 @@ from gymbal_envs.simulator.layout import (
 from gymbal_envs.simulator.max_min import share_max_min
 
 
-@kernel
+@lean_kernel
 def serve_io(
     world_vm: Floats, world_host: Floats, constants: Floats, vm: Floats, host: Floats, wants: Floats
 ) -> None:
@@ -63,7 +63,7 @@ def serve_io(
     host[IO_TAX] = tax
 
 
-@kernel
+@lean_kernel
 def switch_devices(
     world_vm: Floats, world_host: Floats, constants: Floats, modes: Floats, vm: Floats
 ) -> None:

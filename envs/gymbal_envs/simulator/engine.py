@@ -91,16 +91,7 @@ class Engine:
 
         What the hardware cannot do (see `gymbal_envs.simulator.partition`) is left undone.
         """
-        targets = command.balloon_bytes
-        np.copyto(self.vm[:, at.TARGET], targets, where=~np.isnan(targets))
-        for row, said in (
-            (at.TOLD_CLASS, command.llc_class),
-            (at.TOLD_UNITS, command.llc_units),
-            (at.TOLD_WEIGHT, command.cpu_weight),
-            (at.TOLD_MODE, command.device_mode),
-            (at.TOLD_LEVEL, command.monitor_level),
-        ):
-            self.told[:, row] = np.nan if said is None else said
+        self.tell(command)
         ticks = self.params.clock.ticks_per_decision if num_ticks is None else num_ticks
         if self._pool is None:
             self._advance(0, self.num_worlds, ticks)
@@ -111,6 +102,21 @@ class Engine:
         ]
         for job in jobs:
             job.result()
+
+    def tell(self, command: Command) -> None:
+        """Note what a command says; it is carried out when time goes on."""
+        targets = command.balloon_bytes
+        np.copyto(self.vm[:, at.TARGET], targets, where=~np.isnan(targets))
+        told = (
+            (at.TOLD_CLASS, command.llc_class),
+            (at.TOLD_UNITS, command.llc_units),
+            (at.TOLD_WEIGHT, command.cpu_weight),
+            (at.TOLD_MODE, command.device_mode),
+            (at.TOLD_LEVEL, command.monitor_level),
+        )
+        if self.world_host[:, at.WHOLE].any():  # nobody else obeys it
+            for row, said in told:
+                self.told[:, row] = np.nan if said is None else said
 
     def _advance(self, first: int, last: int, ticks: int) -> None:
         transition(

@@ -114,7 +114,12 @@ SUM_IO = 47  # bytes
 SUM_IO_WANTED = 48  # bytes
 SUM_WAKE = 49  # s^2: wake-up delay x time
 MONITOR_COST = 50  # fraction of the VM's CPU time that its monitors take
-NUM_VM = 51
+# rows FAR_SHARE to HELD_BACK: what a cluster does to a VM; all 0 on a host alone
+FAR_SHARE = 51  # fraction of the swap-ins that come from other hosts' memory
+FAR_STALL = 52  # s, FAR_SHARE x what one fault of the swap device would wait if it went far
+FAR_EVICT = 53  # fraction of the evictions that go to other hosts' memory
+HELD_BACK = 54  # fraction of the tick in which the VM is paused or throttled
+NUM_VM = 55
 
 # host (B, NUM_HOST): the state
 BUSY = 0  # utilisation of the swap device, 0..1

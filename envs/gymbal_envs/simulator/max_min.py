@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gymbal_envs.simulator.compile import Floats, kernel
+from gymbal_envs.simulator.compile import Floats, lean_kernel
 
 
-@kernel
+@lean_kernel
 def share_max_min(wanted: Floats, weights: Floats, capacity: float, granted: Floats) -> None:
     """Grant ``min(wanted, weight * theta)`` with theta such that the capacity is used up.
 

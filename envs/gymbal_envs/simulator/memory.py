@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gymbal_envs.simulator.compile import Demand, Floats, kernel
+from gymbal_envs.simulator.compile import Demand, Floats, lean_kernel
 from gymbal_envs.simulator.layout import (
     ACTUAL,
     C_DEFLATE,
@@ -26,7 +26,9 @@ from gymbal_envs.simulator.layout import (
     DEVICE_BANDWIDTH,
     DEVICE_MODE,
     DIRTY_FRAC,
+    FAR_EVICT,
     FOOTPRINT,
+    HELD_BACK,
     HOT,
     IO_WANTED,
     KERNEL,
@@ -64,13 +66,13 @@ MIN_CORES = 0.01
 """A VM always has something to do, or its progress would be undefined."""
 
 
-@kernel
+@lean_kernel
 def swapped_bytes(vm: Floats, v: int) -> float:
     """Part of the footprint that lies in the swap tier."""
     return max(vm[FOOTPRINT, v] - vm[HOT, v] - vm[COLD, v] - vm[UNBORN, v], 0.0)
 
 
-@kernel
+@lean_kernel
 def used_bytes(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> float:
     """Guest memory in use: kernel, resident pages, compressed images of swapped ones."""
     resident = world_vm[KERNEL, v] + vm[HOT, v] + vm[COLD, v]
@@ -78,7 +80,7 @@ def used_bytes(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> floa
     return resident + min(images, world_host[TIER_POOL_LIMIT] * vm[ACTUAL, v])
 
 
-@kernel
+@lean_kernel
 def page_cost(world_host: Floats, vm: Floats, v: int) -> float:
     """Guest memory that pushing out one byte frees: all of it, or less what its image takes."""
     images = world_host[TIER_POOL] * swapped_bytes(vm, v)
@@ -86,13 +88,13 @@ def page_cost(world_host: Floats, vm: Floats, v: int) -> float:
     return 1.0 if full else 1.0 - world_host[TIER_POOL]
 
 
-@kernel
+@lean_kernel
 def free_bytes(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> float:
     """Guest memory that holds nothing."""
     return max(vm[ACTUAL, v] - used_bytes(world_vm, world_host, vm, v), 0.0)
 
 
-@kernel
+@lean_kernel
 def follow_demand(
     world_vm: Floats,
     world_host: Floats,
@@ -105,10 +107,10 @@ def follow_demand(
     position = host[TICK] * constants[C_TICK] / constants[C_KNOT]
     knot = min(np.int64(position), demand.shape[0] - 2)
     blend = min(position - knot, 1.0)
+    now, then = demand[knot], demand[knot + 1]
     for v in range(vm.shape[1]):
         if world_vm[PRESENT, v] == 0.0:
             continue
-        now, then = demand[knot], demand[knot + 1]
         working_set = now[WANT_WORKING_SET, v] * (1.0 - blend) + then[WANT_WORKING_SET, v] * blend
         footprint = now[WANT_FOOTPRINT, v] * (1.0 - blend) + then[WANT_FOOTPRINT, v] * blend
         cores = now[WANT_CORES, v] * (1.0 - blend) + then[WANT_CORES, v] * blend
@@ -116,11 +118,11 @@ def follow_demand(
         _resize(world_vm, world_host, vm, v, working_set, max(footprint, working_set))
     if world_host[DEVICE_BANDWIDTH] > 0.0:
         for v in range(vm.shape[1]):
-            before, after = demand[knot, WANT_IO, v], demand[knot + 1, WANT_IO, v]
-            vm[IO_WANTED, v] = world_vm[PRESENT, v] * (before * (1.0 - blend) + after * blend)
+            wanted = now[WANT_IO, v] * (1.0 - blend) + then[WANT_IO, v] * blend
+            vm[IO_WANTED, v] = world_vm[PRESENT, v] * wanted
 
 
-@kernel
+@lean_kernel
 def _resize(
     world_vm: Floats, world_host: Floats, vm: Floats, v: int, working_set: float, footprint: float
 ) -> None:
@@ -154,7 +156,7 @@ def _resize(
     _zero_fill(world_vm, world_host, vm, v)
 
 
-@kernel
+@lean_kernel
 def _zero_fill(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> None:
     """Give unborn pages what memory is free: hot ones first, at no cost but the memory."""
     born = min(vm[UNBORN, v], free_bytes(world_vm, world_host, vm, v))
@@ -164,7 +166,7 @@ def _zero_fill(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> None
     vm[UNBORN, v] -= born
 
 
-@kernel
+@lean_kernel
 def _compress_excess(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -> None:
     """Compressed images take guest memory too: push pages out until all of it fits again."""
     over = used_bytes(world_vm, world_host, vm, v) - vm[ACTUAL, v]
@@ -176,7 +178,7 @@ def _compress_excess(world_vm: Floats, world_host: Floats, vm: Floats, v: int) -
     vm[SUM_OUT, v] += (from_cold + from_hot) * world_vm[DIRTY_FRAC, v]
 
 
-@kernel
+@lean_kernel
 def miss_ratio(curve: Floats, v: int, resident_frac: float) -> float:
     """Miss ratio of VM ``v`` at a resident fraction in [0, 1], linear between the curve points."""
     last = curve.shape[1] - 1
@@ -185,7 +187,7 @@ def miss_ratio(curve: Floats, v: int, resident_frac: float) -> float:
     return curve[v, index] + (curve[v, index + 1] - curve[v, index]) * (position - index)
 
 
-@kernel
+@lean_kernel
 def miss_rates(world_vm: Floats, curve: Floats, vm: Floats) -> None:
     """Misses per second of unstalled time, r m(resident / working set)."""
     for v in range(vm.shape[1]):
@@ -196,7 +198,7 @@ def miss_rates(world_vm: Floats, curve: Floats, vm: Floats) -> None:
             vm[MISS_RATE, v] = world_vm[TOUCH_RATE, v] * ratio * vm[CACHE_SPEED, v]
 
 
-@kernel
+@lean_kernel
 def move_pages(
     world_vm: Floats,
     world_host: Floats,
@@ -230,19 +232,21 @@ def move_pages(
         per_page = page_cost(world_host, vm, v)
         evictable = vm[HOT, v] + vm[COLD, v]
         wants[0, v] = min(min(gap, reach) - taken, evictable * per_page) / per_page
-        faults = vm[SPEED, v] * vm[MISS_RATE, v] * tick
+        faults = vm[SPEED, v] * vm[MISS_RATE, v] * tick * (1.0 - vm[HELD_BACK, v])
         wants[1, v] = min(faults * constants[C_PAGE], vm[WORKING_SET, v] - vm[HOT, v])
         wants[2, v] = max(wants[1, v] * per_page - room, 0.0) / per_page
         vm[SUM_FAULTS, v] += faults / world_host[TIER_USEFUL]
-        writes += (wants[0, v] + wants[2, v]) * world_vm[DIRTY_FRAC, v]
+        written = (wants[0, v] + wants[2, v]) * world_vm[DIRTY_FRAC, v]
+        writes += written * (1.0 - vm[FAR_EVICT, v])
     allowed = world_host[TIER_WRITE] * tick
     scale = min(1.0, allowed / writes) if writes > 0.0 else 1.0
     for v in range(vm.shape[1]):
         if wants[0, v] + wants[1, v] > 0.0:
-            _evict_and_refill(world_vm, world_host, constants, vm, outcome, wants, v, scale)
+            eased = scale + (1.0 - scale) * vm[FAR_EVICT, v]
+            _evict_and_refill(world_vm, world_host, constants, vm, outcome, wants, v, eased)
 
 
-@kernel
+@lean_kernel
 def _evict_and_refill(
     world_vm: Floats,
     world_host: Floats,
@@ -285,7 +289,7 @@ def _evict_and_refill(
         _compress_excess(world_vm, world_host, vm, v)
 
 
-@kernel
+@lean_kernel
 def grant_memory(
     world_vm: Floats,
     world_host: Floats,
@@ -316,7 +320,7 @@ def grant_memory(
         outcome[MOVED, v] += wants[0, v] * share
 
 
-@kernel
+@lean_kernel
 def kill_starved(world_vm: Floats, constants: Floats, vm: Floats, outcome: Floats) -> None:
     """Count a guest's OOM killer: what cannot be paged out no longer fits what the balloon left."""
     for v in range(vm.shape[1]):

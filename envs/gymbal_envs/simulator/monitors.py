@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gymbal_envs.simulator.compile import Floats, kernel
+from gymbal_envs.simulator.compile import Floats, lean_kernel
 from gymbal_envs.simulator.layout import (
     C_MONITOR_COST,
     C_SAMPLER_COST,
@@ -22,7 +22,7 @@ SMALLEST_HOT_SET = 1.0 / 64.0
 """Fraction of the working set: a monitor never traces the pages that are touched all the time."""
 
 
-@kernel
+@lean_kernel
 def monitor_cost(world_vm: Floats, curve: Floats, constants: Floats, vm: Floats, v: int) -> float:
     """Fraction of VM ``v``'s CPU time that its monitors take.
 
@@ -40,7 +40,7 @@ def monitor_cost(world_vm: Floats, curve: Floats, constants: Floats, vm: Floats,
     return cost
 
 
-@kernel
+@lean_kernel
 def adapt_hot_set(world_vm: Floats, curve: Floats, constants: Floats, vm: Floats) -> None:
     """Grow hot sets while tracing costs more than its limit, shrink them while it costs half."""
     if constants[C_TRAP] <= 0.0:
@@ -59,7 +59,7 @@ def adapt_hot_set(world_vm: Floats, curve: Floats, constants: Floats, vm: Floats
             vm[MONITOR_COST, v] = monitor_cost(world_vm, curve, constants, vm, v)
 
 
-@kernel
+@lean_kernel
 def set_levels(
     world_vm: Floats, curve: Floats, constants: Floats, levels: Floats, vm: Floats
 ) -> None:

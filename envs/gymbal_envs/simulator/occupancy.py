@@ -15,7 +15,7 @@ from gymbal_envs.simulator.cache import (
     filled_bytes,
     misses_per_instruction,
 )
-from gymbal_envs.simulator.compile import Floats, Ints, kernel
+from gymbal_envs.simulator.compile import Floats, Ints, lean_kernel
 from gymbal_envs.simulator.layout import (
     C_TICK,
     CHARACTERISTIC,
@@ -34,7 +34,7 @@ NUM_SCRATCH = 7
 """Rows of ``wants`` that `move_lines` needs; row 3 it leaves alone."""
 
 
-@kernel
+@lean_kernel
 def tend_to_share(
     world_vm: Floats, world_host: Floats, active: Floats, vm: Floats, wants: Floats, members: Ints
 ) -> None:
@@ -73,7 +73,7 @@ def tend_to_share(
                 wants[0, members[k]] *= part / total
 
 
-@kernel
+@lean_kernel
 def move_lines(
     world_vm: Floats, world_host: Floats, active: Floats, constants: Floats, vm: Floats,
     wants: Floats,
@@ -105,7 +105,7 @@ def move_lines(
             vm[MPI, v] += 0.5 * (before - after) * min(refill, 1.0)
 
 
-@kernel
+@lean_kernel
 def evict(world_vm: Floats, world_host: Floats, vm: Floats, wants: Floats) -> None:
     """Bytes that each VM loses, in ``wants[2]``, to the new lines of all VMs, ``wants[1]``.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from gymbal_envs.simulator.compile import Floats, kernel
+from gymbal_envs.simulator.compile import Floats, lean_kernel
 from gymbal_envs.simulator.layout import (
     C_MOVE_DUTY,
     C_PAGE,
@@ -35,7 +35,7 @@ from gymbal_envs.simulator.layout import (
 ROUNDING = 1e-9
 
 
-@kernel
+@lean_kernel
 def possible_parts(world_vm: Floats, world_host: Floats, classes: Floats, units: Floats) -> bool:
     """Whether every present VM has a class, members agree, and such classes and units exist."""
     num_vms = classes.shape[0]
@@ -61,7 +61,7 @@ def possible_parts(world_vm: Floats, world_host: Floats, classes: Floats, units:
     return total <= most and used <= world_host[LLC_CLASSES]
 
 
-@kernel
+@lean_kernel
 def entitle(
     world_vm: Floats, world_host: Floats, classes: Floats, units: Floats, constants: Floats,
     vm: Floats, outcome: Floats,
@@ -92,7 +92,7 @@ def entitle(
             vm[UNITS, v] = units[v]
 
 
-@kernel
+@lean_kernel
 def _order_pages(
     world_vm: Floats, classes: Floats, units: Floats, constants: Floats, vm: Floats
 ) -> None:
@@ -117,7 +117,7 @@ def _order_pages(
             vm[PAGES_LEFT, v] = min(vm[PAGES_LEFT, v] + change * pages, pages)
 
 
-@kernel
+@lean_kernel
 def recolour(
     world_vm: Floats, world_host: Floats, constants: Floats, vm: Floats, outcome: Floats,
     moved: Floats,

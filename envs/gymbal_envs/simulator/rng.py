@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from gymbal_envs.simulator.compile import Streams, kernel
+from gymbal_envs.simulator.compile import Streams, lean_kernel
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -17,7 +17,7 @@ _MIX2 = np.uint64(0x94D049BB133111EB)
 _TO_UNIT = 1.0 / 9007199254740992.0  # 2^-53
 
 
-@kernel
+@lean_kernel
 def uniform(streams: Streams, w: int) -> float:
     """Next number in [0, 1) of world ``w``; ``streams`` (B,) uint64 is advanced."""
     streams[w] += _GAMMA
@@ -28,7 +28,7 @@ def uniform(streams: Streams, w: int) -> float:
     return (z >> np.uint64(11)) * _TO_UNIT
 
 
-@kernel
+@lean_kernel
 def normal(streams: Streams, w: int) -> float:
     """Next standard normal number of world ``w`` (Box-Muller; the twin is thrown away)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - uniform(streams, w)))

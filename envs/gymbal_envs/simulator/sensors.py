@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from gymbal_envs.simulator.compile import Floats, Streams, kernel
+from gymbal_envs.simulator.compile import Floats, Streams, lean_kernel
 from gymbal_envs.simulator.counters import sample_counters
 from gymbal_envs.simulator.layout import (
     ACTUAL,
@@ -27,6 +27,7 @@ from gymbal_envs.simulator.layout import (
     DIRTY_FRAC,
     FAST_ACTIVE,
     GRANTED_CORES,
+    HELD_BACK,
     HOT,
     HOT_SET,
     IO_SPEED,
@@ -82,8 +83,10 @@ from gymbal_envs.simulator.monitors import adapt_hot_set
 from gymbal_envs.simulator.rng import normal
 
 
-@kernel
-def account(world_vm: Floats, constants: Floats, vm: Floats, outcome: Floats) -> None:
+@lean_kernel
+def account(
+    world_vm: Floats, world_host: Floats, constants: Floats, vm: Floats, outcome: Floats
+) -> None:
     """Add this tick to the counters and to the outcome."""
     tick = constants[C_TICK]
     for v in range(vm.shape[1]):
@@ -93,19 +96,22 @@ def account(world_vm: Floats, constants: Floats, vm: Floats, outcome: Floats) ->
         cost = vm[MONITOR_COST, v]
         wanted, granted = vm[WANTED_CORES, v], vm[GRANTED_CORES, v]
         served = granted / wanted
-        beside = vm[CACHE_SPEED, v] * vm[IO_SPEED, v] * vm[WAKE_SPEED, v]  # each 1 where it is off
-        outcome[LOST, v] += (1.0 - served * speed * beside * (1.0 - cost)) * tick
-        outcome[LOST_MEMORY, v] += (1.0 - speed) * tick
-        outcome[LOST_CACHE, v] += (1.0 - vm[CACHE_SPEED, v]) * tick
-        outcome[LOST_IO, v] += (1.0 - vm[IO_SPEED, v]) * tick
+        beside = 1.0
+        if world_host[WHOLE] > 0.0:
+            beside = vm[CACHE_SPEED, v] * vm[IO_SPEED, v] * vm[WAKE_SPEED, v]  # 1 where it is off
+            outcome[LOST_CACHE, v] += (1.0 - vm[CACHE_SPEED, v]) * tick
+            outcome[LOST_IO, v] += (1.0 - vm[IO_SPEED, v]) * tick
+        ran = 1.0 - vm[HELD_BACK, v]
+        outcome[LOST, v] += (1.0 - served * speed * beside * (1.0 - cost) * ran) * tick
+        outcome[LOST_MEMORY, v] += (1.0 - speed) * tick * ran
         outcome[LOST_MONITOR, v] += cost * tick
-        vm[SUM_CPU, v] += granted * speed * tick
+        vm[SUM_CPU, v] += granted * speed * tick * ran
         vm[SUM_WANTED, v] += wanted * tick
         vm[SUM_STOLEN, v] += (wanted - granted) * tick
-        vm[SUM_STALLED, v] += (1.0 - speed) * tick
+        vm[SUM_STALLED, v] += (1.0 - speed) * tick * ran
 
 
-@kernel
+@lean_kernel
 def sense(
     world_vm: Floats,
     world_host: Floats,
@@ -135,7 +141,7 @@ def sense(
             publish(world_host, host, pending, visible)
 
 
-@kernel
+@lean_kernel
 def publish(world_host: Floats, host: Floats, pending: Floats, visible: Floats) -> None:
     """Make the sample under way the visible one."""
     rows = NUM_SENSED if world_host[WHOLE] > 0.0 else NUM_MEMORY_SENSED
@@ -147,7 +153,7 @@ def publish(world_host: Floats, host: Floats, pending: Floats, visible: Floats) 
     host[PENDING_AT] = -1.0
 
 
-@kernel
+@lean_kernel
 def _sample_active(
     world_vm: Floats, constants: Floats, vm: Floats, streams: Streams, w: int
 ) -> None:
@@ -163,7 +169,7 @@ def _sample_active(
         vm[FAST_ACTIVE, v] = max(vm[FAST_ACTIVE, v], seen)
 
 
-@kernel
+@lean_kernel
 def sample(
     world_vm: Floats,
     world_host: Floats,
@@ -209,7 +215,7 @@ def sample(
     adapt_hot_set(world_vm, curve, constants, vm)
 
 
-@kernel
+@lean_kernel
 def _histogram(
     world_vm: Floats,
     curve: Floats,
@@ -234,12 +240,15 @@ def _histogram(
     rate = world_vm[TOUCH_RATE, v] * speed * vm[GRANTED_CORES, v] / vm[WANTED_CORES, v]
     working_set = max(vm[WORKING_SET, v], 1.0)
     before = miss_ratio(curve, v, vm[HOT_SET, v])
+    reached = -1.0
     for k in range(NUM_SLICES):
         reach = vm[ACTUAL, v] * (k + 1) / NUM_SLICES - world_vm[KERNEL, v]
         reach = max(min(max(reach, 0.0), vm[HOT, v]), vm[HOT_SET, v] * working_set)
-        after = miss_ratio(curve, v, reach / working_set)
-        hits = rate * (before - after)
-        if hits > 0.0:  # most slices of a large allocation are empty, and noise is dear
+        hits = 0.0
+        if reach != reached:  # most slices of a large allocation are empty
+            after = miss_ratio(curve, v, reach / working_set)
+            hits = rate * (before - after)
+            before, reached = after, reach
+        if hits > 0.0:  # noise is dear
             hits *= max(1.0 + constants[C_LRU_NOISE] * normal(streams, w), 0.0)
         pending[SENSED_LRU + k, v] = hits
-        before = after

@@ -8,10 +8,13 @@ fixed point is the thrashing knee (models.md 1.3).
 
 from __future__ import annotations
 
-from gymbal_envs.simulator.compile import Floats, kernel
+from gymbal_envs.simulator.compile import Floats, lean_kernel
 from gymbal_envs.simulator.layout import (
     BUSY,
     C_PAGE,
+    FAR_SHARE,
+    FAR_STALL,
+    HELD_BACK,
     MISS_RATE,
     OVERLAP,
     SPEED,
@@ -28,7 +31,7 @@ SETTLED = 1e-9
 """Relative change of the response time below which another round is not worth it."""
 
 
-@kernel
+@lean_kernel
 def service_time(world_host: Floats, constants: Floats) -> float:
     """Device seconds that one fault occupies: of its slots or its bandwidth, whichever binds."""
     by_slots = world_host[TIER_LATENCY] / world_host[TIER_SERVERS]
@@ -36,7 +39,7 @@ def service_time(world_host: Floats, constants: Floats) -> float:
     return max(by_slots, by_bytes)
 
 
-@kernel
+@lean_kernel
 def settle_swap_device(
     world_vm: Floats, world_host: Floats, constants: Floats, vm: Floats, host: Floats
 ) -> None:
@@ -45,6 +48,9 @@ def settle_swap_device(
     With ``W = L + S u / (1 - u)`` (M/M/1 beyond the unloaded latency L, service time S) the root of
     ``h(W) = S sum_i s_i(W) b_i - (W - L) / (W - L + S)`` is wanted. ``h`` falls and is convex, so
     Newton's method converges from anywhere; the previous tick's response time is where it starts.
+
+    Faults that go to another host's memory wait as long as FAR_STALL says and do not load the
+    device; neither does the part of the tick in which a VM is held back.
     """
     num_vms = vm.shape[1]
     latency = world_host[TIER_LATENCY]
@@ -65,11 +71,12 @@ def settle_swap_device(
         value = -queued / (queued + service)
         slope = -service / ((queued + service) * (queued + service))
         for v in range(num_vms):
-            faults = vm[MISS_RATE, v] * per_miss
-            stall = faults / world_vm[OVERLAP, v]
-            speed = 1.0 / (1.0 + stall * wait)
+            near = 1.0 - vm[FAR_SHARE, v]
+            stall = vm[MISS_RATE, v] * per_miss / world_vm[OVERLAP, v]
+            faults = vm[MISS_RATE, v] * per_miss * near * (1.0 - vm[HELD_BACK, v])
+            speed = 1.0 / (1.0 + stall * (near * wait + vm[FAR_STALL, v]))
             value += service * faults * speed
-            slope -= service * faults * stall * speed * speed
+            slope -= service * faults * stall * near * speed * speed
         before = wait
         wait = max(wait - value / slope, latency)
         if abs(wait - before) <= SETTLED * wait:
@@ -78,4 +85,5 @@ def settle_swap_device(
     host[BUSY] = (wait - latency) / (wait - latency + service)
     for v in range(num_vms):
         stall = vm[MISS_RATE, v] * per_miss / world_vm[OVERLAP, v]
-        vm[SPEED, v] = 1.0 / (1.0 + stall * wait)
+        seconds = (1.0 - vm[FAR_SHARE, v]) * wait + vm[FAR_STALL, v]
+        vm[SPEED, v] = 1.0 / (1.0 + stall * seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gymbal_envs.simulator.compile import Demand, Floats, Streams, kernel
+from gymbal_envs.simulator.compile import Demand, Floats, Ints, Streams, kernel, lean_kernel
 from gymbal_envs.simulator.cpu import share_cpu, wait_for_cores
 from gymbal_envs.simulator.devices import serve_io
 from gymbal_envs.simulator.layout import (
@@ -137,12 +137,53 @@ def initial(
     outcome[w] = 0.0
 
 
-@kernel
+@lean_kernel
 def warm_up(world_vm: Floats, vm: Floats) -> None:
     """The active sampler starts at the truth, as if it had run for long."""
     for v in range(vm.shape[1]):
         if world_vm[PRESENT, v] > 0.0:
             vm[SLOW_ACTIVE, v] = vm[FAST_ACTIVE, v] = vm[HOT, v] / vm[ACTUAL, v]
+
+
+@lean_kernel
+def tick_host(
+    world_vm: Floats,
+    world_host: Floats,
+    curve: Floats,
+    programs: Floats,
+    active: Floats,
+    constants: Floats,
+    demand: Demand,
+    vm: Floats,
+    host: Floats,
+    pending: Floats,
+    visible: Floats,
+    outcome: Floats,
+    streams: Streams,
+    w: int,
+    wants: Floats,
+    members: Ints,
+) -> None:
+    """One tick of world ``w``, of whose tables these are the rows.
+
+    ``wants`` (NUM_SCRATCH, V) and ``members`` (V,) are scratch.
+    """
+    host[TICK] += 1.0
+    follow_demand(world_vm, world_host, constants, demand, vm, host)
+    if world_host[DEVICE_BANDWIDTH] > 0.0:
+        serve_io(world_vm, world_host, constants, vm, host, wants)
+    share_cpu(world_vm, world_host, vm, host, wants)
+    wait_for_cores(world_vm, world_host, vm, host, constants[C_TICK])
+    miss_rates(world_vm, curve, vm)
+    settle_swap_device(world_vm, world_host, constants, vm, host)
+    if world_host[LLC_UNITS] > 0.0:
+        follow_phases(world_vm, constants, demand, programs, active, vm, host)
+        share_cache(world_vm, world_host, active, constants, vm, host, outcome, wants, members)
+    move_pages(world_vm, world_host, constants, vm, outcome, wants)
+    grant_memory(world_vm, world_host, constants, vm, outcome, wants)
+    kill_starved(world_vm, constants, vm, outcome)
+    account(world_vm, world_host, constants, vm, outcome)
+    sense(world_vm, world_host, curve, active, constants, vm, host, pending, visible, streams, w)
 
 
 @kernel
@@ -172,28 +213,9 @@ def transition(
     for w in range(first, last):
         if world_host[w, WHOLE] > 0.0:
             obey(world_vm[w], world_host[w], curve[w], constants, told[w], vm[w], outcome[w])
+        rows = (
+            world_vm[w], world_host[w], curve[w], programs[w], active[w], constants, demand[w],
+            vm[w], host[w], pending[w], visible[w], outcome[w], streams, w, wants, members,
+        )  # fmt: skip
         for _ in range(num_ticks):
-            host[w, TICK] += 1.0
-            follow_demand(world_vm[w], world_host[w], constants, demand[w], vm[w], host[w])
-            if world_host[w, DEVICE_BANDWIDTH] > 0.0:
-                serve_io(world_vm[w], world_host[w], constants, vm[w], host[w], wants)
-            share_cpu(world_vm[w], world_host[w], vm[w], host[w], wants)
-            wait_for_cores(world_vm[w], world_host[w], vm[w], host[w], constants[C_TICK])
-            miss_rates(world_vm[w], curve[w], vm[w])
-            settle_swap_device(world_vm[w], world_host[w], constants, vm[w], host[w])
-            if world_host[w, LLC_UNITS] > 0.0:
-                follow_phases(
-                    world_vm[w], constants, demand[w], programs[w], active[w], vm[w], host[w]
-                )
-                share_cache(
-                    world_vm[w], world_host[w], active[w], constants, vm[w], host[w], outcome[w],
-                    wants, members,
-                )  # fmt: skip
-            move_pages(world_vm[w], world_host[w], constants, vm[w], outcome[w], wants)
-            grant_memory(world_vm[w], world_host[w], constants, vm[w], outcome[w], wants)
-            kill_starved(world_vm[w], constants, vm[w], outcome[w])
-            account(world_vm[w], constants, vm[w], outcome[w])
-            sense(
-                world_vm[w], world_host[w], curve[w], active[w], constants, vm[w], host[w],
-                pending[w], visible[w], streams, w,
-            )  # fmt: skip
+            tick_host(*rows)

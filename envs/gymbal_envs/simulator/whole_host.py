@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gymbal_envs.simulator.bandwidth import cycles_per_s, progress_of_programs, settle_latency
-from gymbal_envs.simulator.compile import Demand, Floats, Ints, kernel
+from gymbal_envs.simulator.compile import Demand, Floats, Ints, lean_kernel
 from gymbal_envs.simulator.devices import switch_devices
 from gymbal_envs.simulator.layout import (
     C_KNOT,
@@ -42,7 +42,7 @@ WARM_UP_ROUNDS = 12
 """Rounds in which shares and instruction rates find each other before an episode."""
 
 
-@kernel
+@lean_kernel
 def obey(
     world_vm: Floats, world_host: Floats, curve: Floats, constants: Floats, told: Floats,
     vm: Floats, outcome: Floats,
@@ -57,7 +57,7 @@ def obey(
             vm[WEIGHT, v] = weight
 
 
-@kernel
+@lean_kernel
 def follow_phases(
     world_vm: Floats, constants: Floats, demand: Demand, programs: Floats, active: Floats,
     vm: Floats, host: Floats,
@@ -77,7 +77,7 @@ def follow_phases(
                 active[v, k] = programs[v, int(phase), k]
 
 
-@kernel
+@lean_kernel
 def share_cache(
     world_vm: Floats, world_host: Floats, active: Floats, constants: Floats, vm: Floats,
     host: Floats, outcome: Floats, wants: Floats, members: Ints,
@@ -90,7 +90,7 @@ def share_cache(
     progress_of_programs(world_vm, active, constants, vm, wants[3])
 
 
-@kernel
+@lean_kernel
 def warm_cache(
     world_vm: Floats, world_host: Floats, active: Floats, constants: Floats, vm: Floats,
     host: Floats, outcome: Floats, wants: Floats, members: Ints,

@@ -30,3 +30,14 @@ def build(kind: str, known: Mapping[str, Any], name: str, options: Mapping[str, 
             f" there are {', '.join(accepted)}"
         )
     return known[name](**options)
+
+
+def check_range(owner: str, **ranges: tuple[float, float, float]) -> None:
+    """Check parameters, each given as (value, low, high).
+
+    Raises:
+        ValueError: naming the first parameter that lies outside its range.
+    """
+    for name, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise ValueError(f"{owner}: {name} must lie in [{low:g}, {high:g}], got {value:g}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.building import build
+from gymbal_runtime.cluster.heuristics import OVERLOAD_HEURISTICS
 from gymbal_runtime.heuristics.cache import CACHE_HEURISTICS
 from gymbal_runtime.heuristics.esx import Esx
 from gymbal_runtime.heuristics.host import HOST_HEURISTICS
@@ -18,7 +19,8 @@ from gymbal_runtime.heuristics.qmemman import Qmemman
 from gymbal_runtime.heuristics.senpai import Senpai
 from gymbal_runtime.heuristics.squeezed import Squeezed
 from gymbal_runtime.heuristics.static import Static
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST, check_task
+from gymbal_runtime.sites.heuristics import SITES_HEURISTICS
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES, check_task
 
 _ALL = (Static, Proportional, Esx, Mom, Proxmox, Qmemman, Squeezed, Senpai, Meb)
 
@@ -30,6 +32,8 @@ _BY_TASK: dict[str, dict[str, type[Any]]] = {
     BALLOON: dict(HEURISTICS),
     CACHE: dict(CACHE_HEURISTICS),
     HOST: dict(HOST_HEURISTICS),
+    OVERLOAD: dict(OVERLOAD_HEURISTICS),
+    SITES: dict(SITES_HEURISTICS),
 }
 
 

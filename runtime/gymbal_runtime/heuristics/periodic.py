@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from gymbal_runtime.building import check_range as check_range
 from gymbal_runtime.command import NO_CHANGE, Command
 from gymbal_runtime.heuristics.readings import actual_bytes, bounds
 from gymbal_runtime.heuristics.split import project_to_budget
@@ -68,14 +69,3 @@ class PeriodicHeuristic(TimedHeuristic):
         """Time since the last decision (H,) s; one period where there was none."""
         elapsed = time_s - self._state["acted_s"]
         return np.where(elapsed > 0.0, elapsed, self.period_s)
-
-
-def check_range(owner: str, **ranges: tuple[float, float, float]) -> None:
-    """Check parameters, each given as (value, low, high).
-
-    Raises:
-        ValueError: naming the first parameter that lies outside its range.
-    """
-    for name, (value, low, high) in ranges.items():
-        if not low <= value <= high:
-            raise ValueError(f"{owner}: {name} must lie in [{low:g}, {high:g}], got {value:g}")

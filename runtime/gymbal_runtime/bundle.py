@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from gymbal_runtime.agent import Agent
 from gymbal_runtime.bundle_file import (
     FORMAT_VERSION,
     MAX_BYTES,
@@ -24,16 +23,14 @@ from gymbal_runtime.bundle_file import (
     pack,
     unpack,
 )
-from gymbal_runtime.codec import Codec
-from gymbal_runtime.codec_agent import CodecAgent
-from gymbal_runtime.heuristics import make_heuristic
-from gymbal_runtime.manifest import GoldenCase, Manifest, content_hash
+from gymbal_runtime.golden import GoldenCase, decode_golden, encode_golden
+from gymbal_runtime.manifest import Manifest, content_hash, decode_manifest, encode_manifest
 from gymbal_runtime.policy import OnnxPolicy
+from gymbal_runtime.policy_kinds import kind_of
+from gymbal_runtime.signature import PolicyCodec
 
 GOLDEN_TOLERANCE = 1e-5
-"""Absolute; torch and onnxruntime agree to about 1e-6 (one rounding per layer)."""
-
-_T = TypeVar("_T")
+"""As `golden_error` counts; torch and onnxruntime agree to about 1e-6 (one rounding a layer)."""
 
 
 @dataclass(frozen=True)
@@ -50,25 +47,25 @@ class Bundle:
     """
 
     manifest: Manifest
-    codec: Codec
+    codec: PolicyCodec
     policy: OnnxPolicy
     golden: tuple[GoldenCase, ...]
     model_card: str
     sha256: str
 
-    def agent(self, checked: bool = False, name: str = "policy") -> CodecAgent:
-        """The policy as an agent.
+    def agent(self, checked: bool = False, name: str = "policy") -> Any:
+        """The policy as an agent of its task: for one host an `agent.Agent`.
 
         Args:
             checked: refuse to decide outside of the training range, as a controller must.
             name: how tables and logs call it.
         """
         known = self.manifest.training_range if checked else None
-        return CodecAgent(self.codec, self.policy, name, known)
+        return kind_of(self.codec.task).agent(self.codec, self.policy, name, known)
 
-    def fallback(self) -> Agent:
-        """The heuristic that the policy corrects."""
-        return make_heuristic(self.codec.heuristic, **self.codec.options)
+    def fallback(self) -> Any:
+        """The heuristic that the policy corrects, an agent of the same task."""
+        return kind_of(self.codec.task).heuristic(self.codec.heuristic, **self.codec.options)
 
 
 def write_bundle(
@@ -99,8 +96,8 @@ def write_bundle(
     raw = pack(
         {
             "MODEL_CARD.md": model_card.encode(),
-            "golden.json": msgspec.json.encode(golden),
-            "manifest.json": msgspec.json.format(msgspec.json.encode(manifest)),
+            "golden.json": encode_golden(golden),
+            "manifest.json": encode_manifest(manifest),
             "policy.onnx": graph,
         }
     )
@@ -143,11 +140,14 @@ def parse_bundle(raw: bytes, path: PathLike = "bundle") -> Bundle:
 
 def _parse(raw: bytes, path: PathLike) -> Bundle:
     members, digest = unpack(raw, path)
-    manifest = _decoded(members["manifest.json"], Manifest, "manifest.json", path)
+    manifest = _read_manifest(members["manifest.json"], path)
     codec = _checked_codec(manifest, path)
-    golden = _decoded(members["golden.json"], list[GoldenCase], "golden.json", path)
     try:
-        policy = OnnxPolicy(members["policy.onnx"], codec, manifest.max_vms)
+        golden = decode_golden(members["golden.json"], codec.signature)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BundleError(path, f"golden.json: {error}", "export it again") from error
+    try:
+        policy = OnnxPolicy(members["policy.onnx"], codec, manifest.largest(codec))
         _check_golden(policy, golden)
     except (RuntimeError, ValueError) as error:
         raise BundleError(path, f"policy.onnx: {error}", "export the policy again") from error
@@ -161,16 +161,28 @@ def _parse(raw: bytes, path: PathLike) -> Bundle:
     )
 
 
-def _checked_codec(manifest: Manifest, path: PathLike) -> Codec:
+def _read_manifest(raw: bytes, path: PathLike) -> Manifest:
+    try:
+        return decode_manifest(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BundleError(path, f"manifest.json: {error}", "export it again") from error
+
+
+def _checked_codec(manifest: Manifest, path: PathLike) -> PolicyCodec:
     """The codec that this runtime makes of the manifest, if it is the one of training."""
     if manifest.format_version != FORMAT_VERSION:
         what = f"manifest.json: format version {manifest.format_version}"
         raise BundleError(path, what, f"this runtime reads version {FORMAT_VERSION}")
     if manifest.training_config_sha256 != content_hash(manifest.training_config):
         raise BundleError(path, "manifest.json: training_config was edited", "export it again")
+    named = {
+        "task": manifest.task,
+        "heuristic": manifest.heuristic,
+        "options": manifest.options,
+    }
     try:
-        codec = Codec(manifest.task, manifest.heuristic, manifest.options)
-    except ValueError as error:
+        codec = kind_of(manifest.task).codec(manifest.codec | named)
+    except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             path, f"manifest.json: {error}", "use the gymbal that wrote it"
         ) from error
@@ -186,32 +198,32 @@ def _checked_codec(manifest: Manifest, path: PathLike) -> Codec:
         )
     try:
         manifest.training_range.check_widths(codec)
+        manifest.largest(codec)
     except ValueError as error:
         raise BundleError(path, f"manifest.json: {error}", "export it again") from error
     try:
-        make_heuristic(codec.heuristic, **codec.options)
+        kind_of(codec.task).heuristic(codec.heuristic, **codec.options)
     except (KeyError, TypeError, ValueError) as error:
         what = f"manifest.json: heuristic {codec.heuristic!r}: {error}"
         raise BundleError(path, what, "use the gymbal version that wrote it") from error
     return codec
 
 
+def golden_error(policy: OnnxPolicy, case: GoldenCase) -> float:
+    """Largest difference from a golden answer, in units of 1 or of its median size if that is more.
+
+    Corrections are at most 1; scores may be larger, and float32 is only so exact.
+    """
+    observation, expected = case.arrays()
+    asked = observation[policy.signature.asked] > 0
+    difference = np.abs(policy(observation) - expected)[asked]
+    return float(difference.max() / max(1.0, float(np.median(np.abs(expected[asked])))))
+
+
 def _check_golden(policy: OnnxPolicy, golden: list[GoldenCase]) -> None:
     if not golden:
         raise ValueError("there is no golden case to check it with")
     for index, case in enumerate(golden):
-        observation, expected = case.arrays()
-        present = observation["present"] > 0
-        action = policy(observation)
-        if action.shape != expected.shape:
-            raise ValueError(f"golden case {index} has an action of {expected.shape}")
-        difference = np.abs(action - expected)[present]
-        if not difference.max() <= GOLDEN_TOLERANCE:  # "not <=" also refuses NaN
-            raise ValueError(f"golden case {index} differs by {difference.max():.2g}")
-
-
-def _decoded(raw: bytes, kind: type[_T], name: str, path: PathLike) -> _T:
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BundleError(path, f"{name}: {error}", "export it again") from error
+        error = golden_error(policy, case)
+        if not error <= GOLDEN_TOLERANCE:  # "not <=" also refuses NaN
+            raise ValueError(f"golden case {index} differs by {error:.2g}")

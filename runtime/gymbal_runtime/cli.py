@@ -127,11 +127,14 @@ def _controller(args: argparse.Namespace) -> Controller:
     from gymbal_runtime.guard import GuardLimits
     from gymbal_runtime.heuristics import make_heuristic
     from gymbal_runtime.hosts import open_host
+    from gymbal_runtime.tasks import TASKS
 
     if args.bundle is not None:
         if args.heuristic_option:
             raise ValueError("--heuristic-option goes with --heuristic: a bundle brings its own")
         bundle = read_bundle(args.bundle)
+        if bundle.codec.task not in TASKS:
+            raise ValueError(f"{args.bundle}: {bundle.codec.task} is not about one host")
         agent, fallback = bundle.agent(checked=True), bundle.fallback()
     else:
         agent, fallback = None, make_heuristic(args.heuristic, **dict(args.heuristic_option))

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from gymbal_runtime.command import Command
 from gymbal_runtime.observation import HISTORY_STEPS, History, Layout, layout_of
+from gymbal_runtime.signature import Bounds, Signature
 from gymbal_runtime.tasks import BALLOON, CACHE, HOST, check_task
 from gymbal_runtime.telemetry import Telemetry
 
 Floats = NDArray[np.float64]
-Bounds = tuple[NDArray[np.float32], NDArray[np.float32]]
-
 CODEC_VERSION = 1
 
 
@@ -88,6 +87,20 @@ class Codec:
         """Axes of an action after those of hosts and VMs: none for one number a VM, else (A,)."""
         count = len(self.actions)
         return () if count == 1 else (count,)
+
+    @property
+    def signature(self) -> Signature:
+        """What a policy of this codec takes and gives."""
+        return Signature(
+            inputs={
+                "vms": ("hosts", "vms", self.num_vm_features),
+                "host": ("hosts", self.num_host_features),
+                "present": ("hosts", "vms"),
+            },
+            tables={"vms": "present", "host": None},
+            asked="present",
+            answer_axes=self.action_axes,
+        )
 
     def spec(self) -> dict[str, Any]:
         """Everything that gives the numbers their meaning, as plain JSON types."""

@@ -36,7 +36,7 @@ def _facts(bundle: Bundle) -> dict[str, str]:
         "task": manifest.task,
         "decides": ", ".join(bundle.codec.actions),
         "heuristic": manifest.heuristic + (f" ({options})" if options else ""),
-        "largest host": f"{manifest.max_vms} VMs",
+        "largest": f"{bundle.policy.largest} {bundle.codec.signature.limited}",
         "created": manifest.created.isoformat(),
         "written by": f"gymbal {manifest.gymbal_version}",
         "versions": ", ".join(f"{name} {v}" for name, v in sorted(manifest.versions.items())),

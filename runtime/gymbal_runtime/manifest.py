@@ -8,19 +8,18 @@ import json
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from gymbal_runtime import __version__
 from gymbal_runtime.bundle_file import FORMAT_VERSION
-from gymbal_runtime.codec import Codec, Observation
+from gymbal_runtime.signature import MAX_HOSTS, MAX_VMS, PolicyCodec
 from gymbal_runtime.training_range import TrainingRange
 
-MAX_VMS = 4096
-"""More VM slots than any host has; a larger claim is a mistake."""
+MOST = 4096
+"""More VM slots than any host has, and more hosts than any cluster; a larger claim is a mistake."""
 
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Cell = str | int | float | bool | None
+Largest = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,7 +33,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         fingerprint: hash of ``codec``.
         heuristic: that the action corrects; the controller's fallback, too.
         options: of the heuristic.
-        max_vms: largest number of VM slots of a host.
+        max_vms: largest number of VM slots of a host; absent where another number is the limit.
+        max_hosts: largest number of hosts of a cluster; absent in tasks of one host.
         training_range: what the policy has seen.
         training_config: the composed configuration of the run.
         training_config_sha256: hash of ``training_config``.
@@ -51,7 +51,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     fingerprint: Digest
     heuristic: str
     options: dict[str, Any]
-    max_vms: Annotated[int, msgspec.Meta(ge=1, le=MAX_VMS)]
+    max_vms: Largest | msgspec.UnsetType = msgspec.UNSET
+    max_hosts: Largest | msgspec.UnsetType = msgspec.UNSET
     training_range: TrainingRange
     training_config: dict[str, Any]
     training_config_sha256: Digest
@@ -60,37 +61,23 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     versions: dict[str, str]
     created: datetime.date
 
-
-class GoldenCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One observation and the action that the trained network gave, as nested lists."""
-
-    vms: list[list[list[float]]]  # (H, V, F)
-    host: list[list[float]]  # (H, G)
-    present: list[list[float]]  # (H, V)
-    action: list[list[float | list[float]]]  # (H, V) or (H, V, A)
-
-    def arrays(self) -> tuple[Observation, NDArray[np.float32]]:
-        """The observation and the expected action.
+    def largest(self, codec: PolicyCodec) -> int:
+        """The largest world that the policy was made for, in the unit of the codec's signature.
 
         Raises:
-            ValueError: the lists are ragged or do not agree on the number of hosts and VMs.
+            ValueError: the manifest does not say, or limits something else, too.
         """
-        vms, host, present, action = (
-            np.asarray(values, dtype=np.float32)
-            for values in (self.vms, self.host, self.present, self.action)
-        )
-        rows = vms.shape[:2]
-        if vms.ndim != 3 or host.ndim != 2 or not rows == present.shape == action.shape[:2]:
-            raise ValueError(f"shapes {vms.shape} {host.shape} {present.shape} {action.shape}")
-        if len(host) != len(vms) or not vms.size or not (present > 0).any():
-            raise ValueError("a golden case needs at least one host with a VM")
-        return Observation(vms=vms, host=host, present=present), action
+        limits = {name: getattr(self, name) for name in (MAX_VMS, MAX_HOSTS)}
+        given = {name: value for name, value in limits.items() if value is not msgspec.UNSET}
+        if set(given) != {codec.signature.limit}:
+            raise ValueError(f"{codec.task} is limited by {codec.signature.limit}, not {given}")
+        return int(given[codec.signature.limit])
 
 
 def make_manifest(
-    codec: Codec,
+    codec: PolicyCodec,
     *,
-    max_vms: int,
+    largest: int,
     training_range: TrainingRange,
     training_config: dict[str, Any],
     seeds: list[int],
@@ -102,7 +89,7 @@ def make_manifest(
 
     Args:
         codec: that the policy was trained with.
-        max_vms: largest number of VM slots of a host.
+        largest: world that the policy was made for, in the unit of the codec's signature.
         training_range: from `gymbal_runtime.training_range.range_of`.
         training_config: plain JSON types only.
         seeds: of the run.
@@ -117,7 +104,7 @@ def make_manifest(
         fingerprint=codec.fingerprint(),
         heuristic=codec.heuristic,
         options=dict(sorted(codec.options.items())),
-        max_vms=max_vms,
+        **{codec.signature.limit: largest},
         training_range=training_range,
         training_config=training_config,
         training_config_sha256=content_hash(training_config),
@@ -128,17 +115,33 @@ def make_manifest(
     )
 
 
-def golden_case(observation: Observation, action: NDArray[np.floating]) -> GoldenCase:
-    """A golden case from an observation of H hosts and the network's action."""
-    return GoldenCase(
-        vms=observation["vms"].tolist(),
-        host=observation["host"].tolist(),
-        present=observation["present"].tolist(),
-        action=np.asarray(action, dtype=np.float32).tolist(),
-    )
-
-
 def content_hash(content: dict[str, Any]) -> str:
     """sha256 of plain JSON types, independent of key order; the codec hashes its spec this way."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON; the same manifest gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(manifest, enc_hook=_plain))
+
+
+def decode_manifest(raw: bytes) -> Manifest:
+    """The manifest in these bytes.
+
+    Raises:
+        msgspec.MsgspecError: anything is missing, extra or of the wrong type.
+    """
+    return msgspec.json.decode(raw, type=Manifest, dec_hook=_from_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, TrainingRange):
+        return value.plain()
+    raise NotImplementedError(f"{type(value).__name__} has no place in a manifest")
+
+
+def _from_plain(kind: type, value: Any) -> Any:
+    if kind is TrainingRange and isinstance(value, dict):
+        return TrainingRange.from_plain(value)
+    raise ValueError(f"expected an object for {kind.__name__}")

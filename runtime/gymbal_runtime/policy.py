@@ -7,9 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_runtime.codec import Codec, Observation
-
-OUTPUT = "action"
+from gymbal_runtime.signature import Arrays, PolicyCodec, Signature
 
 
 class DecisionError(RuntimeError):
@@ -27,102 +25,147 @@ class PolicyError(DecisionError):
 
 
 class InvalidActionError(DecisionError):
-    """A policy returned something that is not a number for every present VM."""
+    """A policy returned something that is not a number wherever it was asked."""
 
     reason = "policy_invalid"
 
 
 @runtime_checkable
 class Policy(Protocol):
-    """Any function from the observation of H hosts to the actions of their VMs."""
+    """Any function from the observation of a batch of worlds to an answer for each of them."""
 
-    def __call__(self, observation: Observation) -> NDArray[np.float32]:
-        """Observation to (H, V) or (H, V, A) action in [-1, 1]; absent VMs' mean nothing."""
+    def __call__(self, observation: Arrays) -> NDArray[np.float32]:
+        """Observation to answer, in the shape that the codec's signature says.
+
+        Corrections of hosts are (H, V) or (H, V, A) in [-1, 1]; choices are scores, one for each
+        action, of which `best_legal` takes the highest. Where nothing was asked (an absent VM, an
+        illegal action) the answer means nothing.
+        """
         ...
 
 
-def input_axes(codec: Codec) -> dict[str, tuple[int | None, ...]]:
-    """Inputs of a graph and the size of each axis; None is dynamic (hosts, then VM slots)."""
-    return {
-        "vms": (None, None, codec.num_vm_features),
-        "host": (None, codec.num_host_features),
-        "present": (None, None),
-    }
-
-
 def check_action(
-    action: object, observation: Observation, axes: tuple[int, ...] = ()
+    action: object,
+    observation: Arrays,
+    axes: tuple[int, ...] = (),
+    asked: str = "present",
 ) -> NDArray[np.float32]:
-    """The action as an array, if it is finite for each present VM.
+    """The answer as an array, if it is finite wherever it was asked.
 
     Args:
         action: anything.
-        observation: that it answers, of H hosts with V slots.
-        axes: what follows (H, V) in its shape, `Codec.action_axes`.
+        observation: that it answers.
+        axes: what follows the axes of ``asked`` in its shape, `Signature.answer_axes`.
+        asked: the input that is positive where the answer means something.
 
     Raises:
-        InvalidActionError: wrong type or shape, or NaN or infinity where a VM is present.
+        InvalidActionError: wrong type or shape, or NaN or infinity where it was asked.
     """
     try:
         array = np.asarray(action, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InvalidActionError(f"action is not an array of numbers: {error}") from error
-    expected = (*observation["present"].shape, *axes)
+    expected = (*observation[asked].shape, *axes)
     if array.shape != expected:
         raise InvalidActionError(f"action has shape {array.shape}, expected {expected}")
-    if not np.isfinite(array).all() and not np.isfinite(array[observation["present"] > 0]).all():
-        raise InvalidActionError("action is NaN or infinite for a VM that is present")
+    if not np.isfinite(array).all() and not np.isfinite(array[observation[asked] > 0]).all():
+        what = "for a VM that is present" if asked == "present" else f"where `{asked}` asks for it"
+        raise InvalidActionError(f"action is NaN or infinite {what}")
     return array
 
 
+def best_legal(scores: NDArray[np.float32], mask: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Index of the highest score among the legal ones, over the last axis.
+
+    Args:
+        scores: (..., A); those of illegal actions mean nothing.
+        mask: (..., A) positive where legal.
+
+    Returns:
+        (...) the first of equals; 0 where nothing is legal.
+    """
+    best: NDArray[np.int64] = np.where(mask > 0, scores, -np.inf).argmax(axis=-1)
+    return best
+
+
+class Chooser:
+    """A policy that scores choices, as one that makes them.
+
+    Args:
+        policy: observation to scores.
+        signature: of the codec.
+    """
+
+    def __init__(self, policy: Policy, signature: Signature) -> None:
+        self.policy = policy
+        self.signature = signature
+
+    def __call__(self, observation: Arrays) -> NDArray[np.int64]:
+        """Index of the best legal choice of each row.
+
+        Raises:
+            InvalidActionError: a score is not finite although the choice is legal.
+        """
+        asked = self.signature.asked
+        scores = check_action(
+            self.policy(observation), observation, self.signature.answer_axes, asked
+        )
+        return best_legal(scores, observation[asked])
+
+
 class OnnxPolicy:
-    """An ONNX graph with inputs ``vms``, ``host``, ``present`` and output ``action``.
+    """An ONNX graph with the inputs and the output that a codec's signature names.
 
     One thread: a decision takes microseconds, and the host's cores belong to its VMs.
 
     Args:
         graph: the serialised ONNX model.
         codec: whose observations it takes and whose actions it gives.
-        max_vms: largest number of VM slots that the policy was made for.
+        largest: largest world that the policy was made for, as `Signature.limited` counts.
 
     Raises:
         PolicyError: the graph does not load, or its inputs and outputs are not the codec's.
     """
 
-    def __init__(self, graph: bytes, codec: Codec, max_vms: int) -> None:
-        self.max_vms = max_vms
-        self._action_axes = codec.action_axes
+    def __init__(self, graph: bytes, codec: PolicyCodec, largest: int) -> None:
+        self.signature = codec.signature
+        self.largest = largest
         self._session = _open_session(graph)
-        self._check_signature(input_axes(codec))
+        self._check_signature()
 
-    def __call__(self, observation: Observation) -> NDArray[np.float32]:
+    def __call__(self, observation: Arrays) -> NDArray[np.float32]:
         """Run the graph.
 
         Args:
-            observation: of H hosts with V slots, float32.
+            observation: of a batch of worlds, float32.
 
         Returns:
-            (H, V) or (H, V, A) float32, finite wherever a VM is present.
+            The answer, float32, finite wherever it was asked.
 
         Raises:
-            PolicyError: more VM slots than ``max_vms``, or the graph fails on this input.
-            InvalidActionError: the graph's answer is not finite for each present VM.
+            PolicyError: a larger world than the policy was made for, or the graph fails on it.
+            InvalidActionError: the graph's answer is not finite wherever it was asked.
         """
-        num_vms = observation["present"].shape[1]
-        if num_vms > self.max_vms:
-            raise PolicyError(f"{num_vms} VM slots, but the policy takes at most {self.max_vms}")
+        signature = self.signature
+        size = signature.size(observation)
+        if size > self.largest:
+            raise PolicyError(
+                f"{size} {signature.limited}, but the policy takes at most {self.largest}"
+            )
         try:
-            (action,) = self._session.run([OUTPUT], dict(observation))
+            (action,) = self._session.run([signature.output], dict(observation))
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise PolicyError(f"the graph failed: {_first_line(error)}") from error
-        return check_action(action, observation, self._action_axes)
+        return check_action(action, observation, signature.answer_axes, signature.asked)
 
-    def _check_signature(self, expected: dict[str, tuple[int | None, ...]]) -> None:
+    def _check_signature(self) -> None:
+        expected = self.signature.inputs
         inputs = {node.name: node for node in self._session.get_inputs()}
         if set(inputs) != set(expected):
             raise PolicyError(f"inputs are {sorted(inputs)}, expected {sorted(expected)}")
-        for name, axes in expected.items():
+        for name, named in expected.items():
             node = inputs[name]
+            axes = tuple(size if isinstance(size, int) else None for size in named)
             found = tuple(size if isinstance(size, int) else None for size in node.shape)
             if node.type != "tensor(float)" or found != axes:
                 raise PolicyError(
@@ -130,8 +173,8 @@ class OnnxPolicy:
                     f"{axes} (None: dynamic)"
                 )
         outputs = [node.name for node in self._session.get_outputs()]
-        if outputs != [OUTPUT]:
-            raise PolicyError(f"outputs are {outputs}, expected ['{OUTPUT}']")
+        if outputs != [self.signature.output]:
+            raise PolicyError(f"outputs are {outputs}, expected ['{self.signature.output}']")
 
 
 def _open_session(graph: bytes) -> Any:

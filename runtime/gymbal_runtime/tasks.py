@@ -9,7 +9,7 @@ CACHE = "gymbal/Cache-v0"
 HOST = "gymbal/Host-v0"
 """Divide memory, cache and CPU time, choose device modes and monitors, all at once."""
 OVERLOAD = "gymbal/Overload-v0"
-"""Several hosts: wait, squeeze, borrow remote memory, migrate or clone when a host is overloaded."""
+"""Several hosts: wait, squeeze, borrow, migrate or clone when one of them is overloaded."""
 SITES = "gymbal/Sites-v0"
 """Move VMs with their disks between data centres: when, in which order and how."""
 

@@ -6,12 +6,16 @@ of a kind that it was never asked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.policy import DecisionError
+from gymbal_runtime.signature import Arrays, PolicyCodec, Signature
 from gymbal_runtime.telemetry import MEASURED_FIELDS, Telemetry
 
 Floats = NDArray[np.float64]
@@ -22,6 +26,8 @@ MAX_SHARE = 0.2
 """Largest share of features that may be outside, for the worst VM of a host."""
 TAIL = 0.001
 """Quantile cut off at either end of what training saw: one freak does not widen the range."""
+
+_LOW, _HIGH = "_low", "_high"
 
 
 class OutOfTrainingRangeError(DecisionError):
@@ -36,73 +42,111 @@ class MissingTelemetryError(DecisionError):
     reason = "missing_telemetry"
 
 
-class TrainingRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Range of each feature in training, and the sensors that were never silent.
+@dataclass(frozen=True)
+class FeatureRange:
+    """What training saw of each feature of one table.
 
     Raises:
-        ValueError: bounds of different length, a lower one above its upper one, or an unknown
-            sensor.
+        ValueError: bounds of different length, or a lower one above its upper one.
     """
 
-    vms_low: list[float]
-    vms_high: list[float]
-    host_low: list[float]
-    host_high: list[float]
-    measured: list[str] = []  # measured telemetry fields without NaN for any present VM
+    low: list[float]
+    high: list[float]
 
     def __post_init__(self) -> None:
-        for low, high in ((self.vms_low, self.vms_high), (self.host_low, self.host_high)):
-            if len(low) != len(high):
-                raise ValueError("a training range has more lower than upper bounds, or fewer")
-            if not np.all(np.asarray(low) <= np.asarray(high)):
-                raise ValueError("a training range has a lower bound above its upper bound")
+        if len(self.low) != len(self.high):
+            raise ValueError("a training range has more lower than upper bounds, or fewer")
+        if not np.all(np.asarray(self.low) <= np.asarray(self.high)):
+            raise ValueError("a training range has a lower bound above its upper bound")
+
+
+class TrainingRange:
+    """Range of each feature in training, and the sensors that were never silent.
+
+    In the manifest it is one flat object: ``vms_low``, ``vms_high`` and so on for each table, then
+    ``measured``.
+
+    Args:
+        tables: range of each table's features.
+        measured: measured telemetry fields without NaN for any present VM.
+
+    Raises:
+        ValueError: a sensor is unknown.
+    """
+
+    # Not a dataclass: msgspec would write one in its own way and not ask the two hooks below.
+    def __init__(self, tables: Mapping[str, FeatureRange], measured: Iterable[str] = ()) -> None:
+        self.tables = dict(tables)
+        self.measured = tuple(measured)
         unknown = sorted(set(self.measured) - set(MEASURED_FIELDS))
         if unknown:
             raise ValueError(f"unknown telemetry fields in the training range: {unknown}")
 
-    def check_widths(self, codec: Codec) -> None:
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TrainingRange):
+            return NotImplemented
+        return (self.tables, self.measured) == (other.tables, other.measured)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def plain(self) -> dict[str, list[Any]]:
+        """The range as plain JSON types."""
+        flat: dict[str, list[Any]] = {}
+        for name, table in self.tables.items():
+            flat |= {f"{name}{_LOW}": list(table.low), f"{name}{_HIGH}": list(table.high)}
+        return flat | {"measured": list(self.measured)}
+
+    @classmethod
+    def from_plain(cls, flat: dict[str, Any]) -> TrainingRange:
+        """The range that `plain` was made of.
+
+        Raises:
+            ValueError: a bound without its counterpart, wrong types, or as for the classes.
+        """
+        names = [key.removesuffix(_LOW) for key in flat if key.endswith(_LOW)]
+        pairs = {f"{name}{end}" for name in names for end in (_LOW, _HIGH)}
+        if set(flat) - {"measured"} != pairs:
+            raise ValueError(f"a training range of {sorted(flat)}: bounds come in pairs")
+        numbers = {key: msgspec.convert(flat[key], list[float]) for key in pairs}
+        tables = {n: FeatureRange(numbers[f"{n}{_LOW}"], numbers[f"{n}{_HIGH}"]) for n in names}
+        return cls(tables, msgspec.convert(flat.get("measured", []), list[str]))
+
+    def check_widths(self, codec: PolicyCodec) -> None:
         """Refuse a range that is of other observations than a codec's.
 
         Raises:
             ValueError: it does not have one pair of bounds for each feature.
         """
-        found = (len(self.vms_low), len(self.host_low))
-        expected = (codec.num_vm_features, codec.num_host_features)
+        found = {name: len(table.low) for name, table in self.tables.items()}
+        expected = codec.signature.widths
         if found != expected:
-            raise ValueError(
-                f"a training range of {found} features of VM and host, the codec has {expected}"
-            )
+            raise ValueError(f"a training range of features {found}, the codec has {expected}")
 
 
 def range_of(
-    vms: NDArray[np.floating],
-    host: NDArray[np.floating],
-    present: NDArray[np.floating],
-    measured: list[str] | None = None,
+    observation: Arrays, signature: Signature, measured: Iterable[str] = ()
 ) -> TrainingRange:
     """The range of a set of observations, for an exporter.
 
     Args:
-        vms: (N, V, F) observations from training.
-        host: (N, G).
-        present: (N, V).
+        observation: all that was observed in training, along the first axis.
+        signature: of the codec that made it.
         measured: fields that were never NaN for a present VM; see `always_measured`.
 
     Raises:
         ValueError: no VM is present in any observation.
     """
-    rows = vms[present > 0]
-    if not len(rows):
-        raise ValueError("no VM is present in any of the observations")
-    vm_low, vm_high = np.quantile(rows.astype(np.float64), [TAIL, 1 - TAIL], axis=0)
-    host_low, host_high = np.quantile(host.astype(np.float64), [TAIL, 1 - TAIL], axis=0)
-    return TrainingRange(
-        vms_low=vm_low.tolist(),
-        vms_high=vm_high.tolist(),
-        host_low=host_low.tolist(),
-        host_high=host_high.tolist(),
-        measured=measured or [],
-    )
+    tables = {}
+    for name, presence in signature.tables.items():
+        values = np.asarray(observation[name])
+        rows = values.reshape(-1, values.shape[-1])
+        if presence is not None:
+            rows = rows[np.asarray(observation[presence]).ravel() > 0]
+        if not len(rows):
+            raise ValueError(f"no VM is present in any of the observations: `{name}` is empty")
+        low, high = np.quantile(rows.astype(np.float64), [TAIL, 1 - TAIL], axis=0)
+        tables[name] = FeatureRange(low.tolist(), high.tolist())
+    return TrainingRange(tables, measured)
 
 
 def always_measured(telemetry: Telemetry) -> list[str]:
@@ -116,7 +160,7 @@ def check_measured(telemetry: Telemetry, known: TrainingRange) -> None:
     Raises:
         MissingTelemetryError: naming the sensors.
     """
-    silent = _silent(telemetry, tuple(known.measured))
+    silent = _silent(telemetry, known.measured)
     if silent:
         raise MissingTelemetryError(f"never missing in training, missing now: {', '.join(silent)}")
 
@@ -137,35 +181,42 @@ class RangeCheck:
     def __init__(
         self,
         known: TrainingRange,
-        codec: Codec,
+        codec: PolicyCodec,
         margin: float = MARGIN,
         max_share: float = MAX_SHARE,
     ) -> None:
         known.check_widths(codec)
         self.known = known
         self.max_share = max_share
-        self._num_features = codec.num_vm_features + codec.num_host_features
+        self._signature = codec.signature
+        self._num_features = sum(self._signature.widths.values())
         bounds = codec.bounds()
-        vm_slack = margin * (bounds["vms"][1] - bounds["vms"][0])
-        host_slack = margin * (bounds["host"][1] - bounds["host"][0])
-        self._vms = _widened(known.vms_low, known.vms_high, vm_slack)  # (F,) low, high
-        self._host = _widened(known.host_low, known.host_high, host_slack)  # (G,) low, high
+        self._limits = {
+            name: _widened(known.tables[name], margin * (bounds[name][1] - bounds[name][0]))
+            for name in self._signature.tables
+        }
 
-    def share_outside(self, observation: Observation) -> Floats:
-        """Share of outlying features in what the policy sees of a VM: its own row and its host's.
+    def share_outside(self, observation: Arrays) -> Floats:
+        """Share of outlying features in what the policy sees of a VM: its own row, its host's, ...
 
         Returns:
-            (H,) in [0, 1], of the worst VM of each host; 0 where no VM is present.
+            (worlds,) in [0, 1], of the worst VM of each world; 0 where no VM is present.
         """
-        vms, host = observation["vms"], observation["host"]
-        low, high = self._vms
-        per_vm = ((vms < low) | (vms > high)).sum(axis=2)
-        low, high = self._host
-        per_host = ((host < low) | (host > high)).sum(axis=1)
-        outside = (per_vm + per_host[:, None]) / self._num_features
-        return np.asarray((outside * (observation["present"] > 0)).max(axis=1, initial=0.0))
+        outside = {}
+        for name, presence in self._signature.tables.items():
+            values, (low, high) = observation[name], self._limits[name]
+            outside[name] = ((values < low) | (values > high)).sum(axis=-1)
+            if presence is not None:
+                outside[name] *= observation[presence] > 0
+        finest = next(iter(outside))
+        share = self._signature.rows_outside(outside) / self._num_features
+        presence = self._signature.tables[finest]
+        if presence is not None:
+            share = share * (observation[presence] > 0)
+        worst: Floats = share.reshape(len(share), -1).max(axis=1, initial=0.0)
+        return worst
 
-    def __call__(self, observation: Observation) -> None:
+    def __call__(self, observation: Arrays) -> None:
         """Refuse an observation that is too far out.
 
         Raises:
@@ -180,9 +231,10 @@ class RangeCheck:
 
 
 def _widened(
-    low: list[float], high: list[float], slack: NDArray[np.float32]
+    known: FeatureRange, slack: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    return np.asarray(low, dtype=np.float32) - slack, np.asarray(high, dtype=np.float32) + slack
+    low, high = (np.asarray(values, dtype=np.float32) for values in (known.low, known.high))
+    return low - slack, high + slack
 
 
 def _silent(telemetry: Telemetry, names: tuple[str, ...]) -> list[str]:

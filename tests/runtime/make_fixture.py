@@ -18,10 +18,11 @@ from onnx import TensorProto, helper, numpy_helper
 from gymbal_runtime import __version__
 from gymbal_runtime.bundle import write_bundle
 from gymbal_runtime.codec import Codec, Observation
-from gymbal_runtime.manifest import GoldenCase, golden_case, make_manifest
+from gymbal_runtime.golden import GoldenCase, golden_case
+from gymbal_runtime.manifest import make_manifest
 from gymbal_runtime.policy import OnnxPolicy
 from gymbal_runtime.tasks import BALLOON
-from gymbal_runtime.training_range import TrainingRange
+from gymbal_runtime.training_range import FeatureRange, TrainingRange
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MAX_VMS = 256
@@ -96,12 +97,12 @@ def main() -> None:
     graph = make_graph(rng)
     manifest = make_manifest(
         codec,
-        max_vms=MAX_VMS,
+        largest=MAX_VMS,
         training_range=TrainingRange(
-            vms_low=bounds["vms"][0].tolist(),
-            vms_high=bounds["vms"][1].tolist(),
-            host_low=bounds["host"][0].tolist(),
-            host_high=bounds["host"][1].tolist(),
+            {
+                name: FeatureRange(low.tolist(), high.tolist())
+                for name, (low, high) in bounds.items()
+            },
             measured=["psi_some_frac"],
         ),
         training_config={"agent": {"learning_rate": 3e-4}, "seed": 7},

@@ -110,7 +110,7 @@ def test_main__bad_usage_is_status_2(arguments, capsys):
 def test_inspect__shows_manifest_table_and_card(bundle_path, bundle, capsys):
     assert cli.main(["inspect", str(bundle_path)]) == 0
     text = capsys.readouterr().out
-    for expected in (bundle.sha256, bundle.codec.fingerprint(), "256 VMs", "# Model card"):
+    for expected in (bundle.sha256, bundle.codec.fingerprint(), "256 VM slots", "# Model card"):
         assert expected in text
     assert "agent   scenarios  return\nmeb     synthetic  -1\npolicy  synthetic  -0.5" in text
 

@@ -14,6 +14,7 @@ from gymbal_runtime.heuristics import make_heuristic
 from gymbal_runtime.policy import InvalidActionError
 from gymbal_runtime.tasks import BALLOON
 from gymbal_runtime.training_range import (
+    FeatureRange,
     MissingTelemetryError,
     OutOfTrainingRangeError,
     RangeCheck,
@@ -134,14 +135,14 @@ def observations() -> Observation:
 
 
 def test_range_check__accepts_what_it_was_made_of(observations):
-    known = range_of(observations["vms"], observations["host"], observations["present"])
+    known = range_of(observations, CODEC.signature)
     check = RangeCheck(known, CODEC)
     assert check.share_outside(observations).max() == 0
     check(observations)
 
 
 def test_range_check__refuses_one_strange_vm_among_many(observations):
-    known = range_of(observations["vms"], observations["host"], observations["present"])
+    known = range_of(observations, CODEC.signature)
     observations["vms"][17, 2] = -5.0
     share = RangeCheck(known, CODEC).share_outside(observations)
     assert share[17] > 0.8
@@ -153,7 +154,7 @@ def test_range_check__refuses_one_strange_vm_among_many(observations):
 
 
 def test_range_check__tolerates_a_few_strange_features(observations):
-    known = range_of(observations["vms"], observations["host"], observations["present"])
+    known = range_of(observations, CODEC.signature)
     observations["vms"][:, :, :5] = 9.0
     RangeCheck(known, CODEC)(observations)
     RangeCheck(known, CODEC)(
@@ -168,16 +169,16 @@ def test_range_check__tolerates_a_few_strange_features(observations):
 
 def test_range_of__needs_a_vm(observations):
     with pytest.raises(ValueError, match="no VM is present"):
-        range_of(observations["vms"], observations["host"], 0 * observations["present"])
+        range_of(observations | {"present": 0 * observations["present"]}, CODEC.signature)
 
 
 def test_training_range__refuses_nonsense(bundle):
     known = bundle.manifest.training_range
-    low, high = known.host_low, known.host_high
+    host = known.tables["host"]
     with pytest.raises(ValueError, match="lower bound above"):
-        TrainingRange(known.vms_low, known.vms_high, high, low)
+        FeatureRange(host.high, host.low)
     with pytest.raises(ValueError, match="unknown telemetry fields"):
-        TrainingRange(known.vms_low, known.vms_high, low, high, ["working_set"])
+        TrainingRange(known.tables, ["working_set"])
 
 
 def test_always_measured__counts_present_vms_only(make_record):

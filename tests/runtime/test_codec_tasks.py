@@ -11,14 +11,14 @@ import pytest
 from gymbal_runtime.codec import Codec, default_codec
 from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.command import FIELDS, Command
+from gymbal_runtime.golden import GoldenCase, golden_case
 from gymbal_runtime.guard import GuardLimits, guard
 from gymbal_runtime.heuristics import heuristics_of, make_heuristic
-from gymbal_runtime.manifest import GoldenCase, golden_case
 from gymbal_runtime.observation import HISTORY_STEPS
 from gymbal_runtime.parts import parts_of
 from gymbal_runtime.policy import InvalidActionError, check_action
 from gymbal_runtime.tasks import BALLOON, CACHE, HOST, TASKS, short_name
-from gymbal_runtime.training_range import RangeCheck, TrainingRange
+from gymbal_runtime.training_range import FeatureRange, RangeCheck, TrainingRange
 
 DECIDED = {
     BALLOON: {"balloon_bytes"},
@@ -177,7 +177,7 @@ def test_training_range__is_of_one_codec(bundle) -> None:
     with pytest.raises(ValueError, match="the codec has"):
         RangeCheck(known, default_codec(CACHE))
     with pytest.raises(ValueError, match="more lower than upper"):
-        TrainingRange(known.vms_low[1:], known.vms_high, known.host_low, known.host_high)
+        FeatureRange(known.tables["vms"].low[1:], known.tables["vms"].high)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from gymbal_runtime.command import Command
 from gymbal_runtime.controller import Controller
 from gymbal_runtime.decision import Decision, DecisionLog, slot_names
 from gymbal_runtime.tasks import BALLOON
+from gymbal_runtime.training_range import FeatureRange
 
 
 class Clock:
@@ -108,7 +109,9 @@ def test_step__late_policy_is_not_listened_to(scripted, control, record, fake_ho
 
 def test_step__unlike_training(control, bundle, record, fake_host):
     known = bundle.manifest.training_range
-    narrow = type(known)(known.vms_high, known.vms_high, known.host_high, known.host_high)
+    narrow = type(known)(
+        {name: FeatureRange(table.high, table.high) for name, table in known.tables.items()}
+    )
     agent = CodecAgent(bundle.codec, bundle.policy, known=narrow)
     decision = control(fake_host(record), agent).step()
     assert (decision.source, decision.reason) == ("fallback", "out_of_training_range")

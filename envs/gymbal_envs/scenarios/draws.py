@@ -5,8 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_envs.scenarios.split import SplitName
+
 Floats = NDArray[np.float64]
 Range = tuple[float, float]
+
+_SPLIT_KEY = {"train": 0, "validation": 1, "test": 2}
+
+
+def random_stream(seed: int, split: SplitName, number: int, part: int = 0) -> np.random.Generator:
+    """Random numbers of scenario ``number``: the same whenever and wherever it is drawn.
+
+    ``part`` separates what must not depend on each other, such as the hosts of a cluster.
+    """
+    key = np.array([(seed << 2) + _SPLIT_KEY[split], number], dtype=np.uint64)
+    counter = np.array([0, 0, 0, part], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
 def log_uniform(rng: np.random.Generator, bounds: Range, n: int) -> Floats:

@@ -8,30 +8,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, TypeVar
 
 from gymbal_envs.demand.open import open_trace
 from gymbal_envs.demand.synthetic import SyntheticFleet
 from gymbal_envs.demand.trace import Trace
+from gymbal_envs.scenarios.cluster_fleet import ClusterConfig, ClusterFleetScenarios
+from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
+from gymbal_envs.scenarios.cluster_toy import LONG_S, SHORT_S, OneOverload
 from gymbal_envs.scenarios.fleet import FleetConfig, FleetScenarios
 from gymbal_envs.scenarios.machine import MachineConfig, MachineDraw, programs_of
 from gymbal_envs.scenarios.machine_toy import StreamAndLoop
 from gymbal_envs.scenarios.scenario import Scenario, ScenarioError
+from gymbal_envs.scenarios.sites import SitesScenarios
+from gymbal_envs.scenarios.sites_config import SitesConfig
+from gymbal_envs.scenarios.sites_scenario import SitesScenario
+from gymbal_envs.scenarios.sites_toy import TOYS as SITES_TOYS
 from gymbal_envs.scenarios.split import SplitName
 from gymbal_envs.scenarios.toy import OppositePeaks
-from gymbal_runtime.tasks import CACHE, HOST, check_task
+from gymbal_runtime.tasks import CACHE, HOST, OVERLOAD, SITES, check_task
+
+T = TypeVar("T")
 
 SYNTHETIC_VMS = 400
 SYNTHETIC_SAMPLES = 4320  # 15 days of 5 minutes
 SYNTHETIC_SEED = 7
 
 
-class ScenarioSource(Protocol):
-    """Scenario number ``index``, and how large they get."""
+ScenarioSource = Callable[[int], Any]
+"""Scenario number ``index``: a `Scenario`, or a `ClusterScenario` where clusters are drawn."""
+ClusterSource = Callable[[int], ClusterScenario]
+"""Cluster number ``index``."""
 
-    def __call__(self, index: int) -> Scenario:
-        """Draw it."""
-        ...
+
+AnyScenario = Scenario | ClusterScenario | SitesScenario
 
 
 @dataclass(frozen=True)
@@ -42,8 +52,11 @@ class ScenarioConfig:
         trace: ``synthetic`` (embedded generator) or the path of a file that the readers take;
             several of them take turns.
         repair: let the reader repair a damaged trace (it says what it did).
-        toy: play this hand-written scenario instead: "", ``opposite-peaks`` or ``stream-and-loop``.
+        toy: play this hand-written scenario instead: "", ``opposite-peaks``, ``stream-and-loop``;
+            of several hosts ``short-overload``, ``long-overload``.
         fleet: what is drawn from the trace.
+        cluster: what is drawn of several hosts, in place of ``fleet``; null for single hosts.
+        sites: what is drawn of moves between sites, in place of ``fleet``; null for hosts.
         machine: what else is drawn; null for hosts of memory and CPU time only.
         profiles: programs' cache behaviour: "" for the shipped table (test programs are never seen
             in training), or the path of a table of measured programs, all of which are played.
@@ -55,6 +68,8 @@ class ScenarioConfig:
     fleet: FleetConfig = field(default_factory=FleetConfig)
     machine: MachineConfig | None = None
     profiles: str = ""
+    cluster: ClusterConfig | None = None
+    sites: SitesConfig | None = None
 
     @property
     def traces(self) -> tuple[str, ...]:
@@ -62,30 +77,50 @@ class ScenarioConfig:
         return (self.trace,) if isinstance(self.trace, str) else self.trace
 
     @property
+    def host(self) -> FleetConfig:
+        """What one host is drawn from."""
+        return self.fleet if self.cluster is None else self.cluster.fleet
+
+    @property
     def num_vms(self) -> int:
-        """VM slots of every scenario."""
-        return 2 if self.toy else self.fleet.max_vms
+        """VM slots of every host."""
+        if self.toy:
+            toy = toy_scenario(self.toy)
+            return toy.slots if isinstance(toy, ClusterScenario) else int(toy.num_vms)
+        return self.host.max_vms if self.sites is None else self.sites.max_vms
 
     @property
     def num_hosts(self) -> int:
         """Hosts of every scenario."""
-        return 1
+        if self.toy:
+            toy = toy_scenario(self.toy)
+            return toy.num_hosts if isinstance(toy, ClusterScenario) else 1
+        return 1 if self.cluster is None else self.cluster.max_hosts
+
+    @property
+    def knot_s(self) -> float:
+        """Seconds between demand knots."""
+        if self.toy:
+            return float(toy_scenario(self.toy).knot_s)
+        return self.host.knot_s if self.sites is None else self.sites.knot_s
 
     @property
     def num_knots(self) -> int:
         """Demand knots of every scenario."""
         if self.toy:
-            return toy_scenario(self.toy).num_knots
-        return round(self.fleet.episode_s / self.fleet.knot_s) + 1
+            return int(toy_scenario(self.toy).num_knots)
+        if self.sites is not None:
+            return self.sites.num_knots
+        return round(self.host.episode_s / self.host.knot_s) + 1
 
     def episode_steps(self, control_interval_s: float) -> int:
         """Decisions in an episode."""
-        seconds = (self.num_knots - 1) * self.fleet.knot_s
+        seconds = (self.num_knots - 1) * self.knot_s
         return max(int(seconds / control_interval_s), 1)
 
 
 def make_source(config: ScenarioConfig, split: SplitName, seed: int) -> ScenarioSource:
-    """Scenarios of one split.
+    """Scenarios of one split, of hosts, of clusters or of sites as configured.
 
     Raises:
         ScenarioError: for an unknown toy.
@@ -94,32 +129,70 @@ def make_source(config: ScenarioConfig, split: SplitName, seed: int) -> Scenario
     if config.toy:
         scenario = toy_scenario(config.toy)
         return lambda index: scenario
+    if config.sites is not None:
+        drawn = config.sites
+        return _in_turns([SitesScenarios(t, drawn, split, seed) for t in _traces(config)])
+    if config.cluster is not None:
+        return make_cluster_source(config, split, seed)
+    machine = _machine(config, split)
+    return _in_turns(
+        [FleetScenarios(t, config.fleet, split, seed, machine) for t in _traces(config)]
+    )
+
+
+def make_cluster_source(config: ScenarioConfig, split: SplitName, seed: int) -> ClusterSource:
+    """Clusters of one split.
+
+    Raises:
+        ScenarioError: for an unknown toy, or where no cluster is configured.
+        TraceError: if the trace cannot be read.
+    """
+    if config.toy:
+        toy = toy_scenario(config.toy)
+        if not isinstance(toy, ClusterScenario):
+            raise ScenarioError(f"toy {config.toy!r} is one host; use short- or long-overload")
+        return lambda index: toy
+    cluster = config.cluster
+    if cluster is None:
+        raise ScenarioError("cluster is null: say what clusters are drawn from, {} for defaults")
+    machine = _machine(config, split)
+    return _in_turns(
+        [ClusterFleetScenarios(t, cluster, split, seed, machine) for t in _traces(config)]
+    )
+
+
+def _traces(config: ScenarioConfig) -> list[Trace]:
     if not config.traces:
         raise ScenarioError("trace names no trace: say synthetic, a path, or a list of them")
-    machine = None
-    if config.machine is not None:
-        machine = MachineDraw(
-            config.machine,
-            programs_of(config.profiles, split),
-            config.fleet.max_vms,
-            config.num_knots,
-            config.fleet.knot_s,
-            varied=split == "train",
-        )
-    drawn = [
-        FleetScenarios(load_trace(trace, config.repair), config.fleet, split, seed, machine)
-        for trace in config.traces
-    ]
-    if len(drawn) == 1:
-        return drawn[0]
-    return lambda index: drawn[index % len(drawn)](index // len(drawn))
+    return [load_trace(trace, config.repair) for trace in config.traces]
+
+
+def _machine(config: ScenarioConfig, split: SplitName) -> MachineDraw | None:
+    if config.machine is None:
+        return None
+    return MachineDraw(
+        config.machine,
+        programs_of(config.profiles, split),
+        config.num_vms,
+        config.num_knots,
+        config.knot_s,
+        varied=split == "train",
+    )
+
+
+def _in_turns(sources: list[Callable[[int], T]]) -> Callable[[int], T]:
+    """One source after the other."""
+    if len(sources) == 1:
+        return sources[0]
+    return lambda index: sources[index % len(sources)](index // len(sources))
 
 
 def default_scenario(task: str) -> ScenarioConfig:
     """The scenarios that a task is trained and judged on unless told otherwise.
 
     ``Cache-v0``: ample memory and cores, half of the hosts with ways, half with page colours.
-    ``Host-v0``: everything is scarce.
+    ``Host-v0``: everything is scarce. ``Overload-v0``: clusters of 2 to 8 hosts.
+    ``Sites-v0``: up to eight VMs that have to move.
 
     Raises:
         ValueError: no such task.
@@ -132,18 +205,25 @@ def default_scenario(task: str) -> ScenarioConfig:
         machine = MachineConfig(devices=True, wake_ups=True, busy=(0.1, 0.9))
         fleet = FleetConfig(load=(0.8, 1.3), cpu_overcommit=(1.5, 3.0), monitor=1)
         return ScenarioConfig(fleet=fleet, machine=machine)
+    if task == OVERLOAD:
+        return ScenarioConfig(cluster=ClusterConfig())
+    if task == SITES:
+        return ScenarioConfig(sites=SitesConfig())
     return ScenarioConfig()
 
 
-def toy_scenario(name: str) -> Scenario:
+def toy_scenario(name: str) -> AnyScenario:
     """A hand-written scenario.
 
     Raises:
         ScenarioError: for an unknown name.
     """
-    toys: dict[str, Callable[[], Scenario]] = {
+    toys: dict[str, Callable[[], AnyScenario]] = {
         "opposite-peaks": OppositePeaks(),
         "stream-and-loop": StreamAndLoop(),
+        "short-overload": OneOverload(SHORT_S),
+        "long-overload": OneOverload(LONG_S),
+        **SITES_TOYS,
     }
     if name not in toys:
         raise ScenarioError(f"toy {name!r} unknown; there are {', '.join(toys)}")

@@ -5,9 +5,18 @@ from dataclasses import replace
 import pytest
 
 from gymbal_envs.demand.trace import TraceError
+from gymbal_envs.scenarios.cluster_config import ClusterConfig
 from gymbal_envs.scenarios.fleet import FleetConfig
+from gymbal_envs.scenarios.machine import MachineConfig
 from gymbal_envs.scenarios.scenario import ScenarioError
-from gymbal_envs.scenarios.source import ScenarioConfig, load_trace, make_source
+from gymbal_envs.scenarios.source import (
+    ScenarioConfig,
+    default_scenario,
+    load_trace,
+    make_cluster_source,
+    make_source,
+)
+from gymbal_runtime.tasks import OVERLOAD
 
 
 def test_the_config_knows_the_size_of_what_it_draws():
@@ -15,6 +24,31 @@ def test_the_config_knows_the_size_of_what_it_draws():
         scenario = make_source(config, "train", 0)(0)
         assert scenario.num_vms == config.num_vms
         assert scenario.num_knots == config.num_knots
+        assert config.num_hosts == 1
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        default_scenario(OVERLOAD),
+        ScenarioConfig(cluster=ClusterConfig(slots=10, max_hosts=20), machine=MachineConfig()),
+        ScenarioConfig(toy="long-overload"),
+    ],
+)
+def test_the_config_knows_the_size_of_clusters(config):
+    for make in (make_source, make_cluster_source):
+        cluster = make(config, "validation", 0)(3)
+        assert (cluster.num_hosts, cluster.slots) == (config.num_hosts, config.num_vms)
+        assert (cluster.num_knots, cluster.knot_s) == (config.num_knots, config.knot_s)
+        last = (cluster.num_knots - 1) * cluster.knot_s
+        assert config.episode_steps(10.0) == last / 10.0
+
+
+def test_hosts_are_not_clusters():
+    with pytest.raises(ScenarioError, match="cluster is null"):
+        make_cluster_source(ScenarioConfig(), "train", 0)
+    with pytest.raises(ScenarioError, match="opposite-peaks' is one host"):
+        make_cluster_source(ScenarioConfig(toy="opposite-peaks"), "train", 0)
 
 
 def test_episodes_last_as_long_as_their_demand():

@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 import gymbal_envs  # noqa: F401
 from gymbal_runtime.observation import HISTORY_STEPS
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST, TASKS
 
 IDS = sorted(name for name in gymnasium.registry if name.startswith("gymbal/"))
 
@@ -95,6 +95,8 @@ def test_observations_do_not_share_memory(name):
 
 
 def test_no_feature_is_constant_over_random_play(name):
+    if name not in TASKS:
+        pytest.skip("moves take longer than random play: see tests/envs/cluster")
     env = gymnasium.make(name)
     seen = [o for seed in range(12) for o in play(env, seed, steps=15)[0]]
     rows = np.concatenate([o["vms"][o["present"] > 0] for o in seen])

@@ -15,6 +15,8 @@ for _id, _module, _name in (
     ("gymbal/Balloon-v0", "balloon", "Balloon"),
     ("gymbal/Cache-v0", "cache", "Cache"),
     ("gymbal/Host-v0", "host", "WholeHost"),
+    ("gymbal/Overload-v0", "overload", "Overload"),
+    ("gymbal/Sites-v0", "sites", "Sites"),
 ):
     gymnasium.register(
         id=_id,

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.reward import total_reward
+from gymbal_runtime.signature import PolicyCodec
 
 Floats = NDArray[np.float64]
 Seen = dict[str, NDArray[np.float32]]
@@ -82,6 +84,7 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
 
     telemetry: TelemetryT
     base: DecisionT
+    codec: PolicyCodec
 
     def __init__(
         self,
@@ -104,6 +107,16 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
         self.history: Any = None
 
     # What kinds of worlds differ in.
+
+    @property
+    @abstractmethod
+    def observation_space(self) -> spaces.Dict:
+        """Of one world."""
+
+    @property
+    @abstractmethod
+    def action_space(self) -> spaces.Space[Any]:
+        """Of one world."""
 
     @abstractmethod
     def decision(self, action: NDArray[Any]) -> DecisionT:

@@ -5,19 +5,109 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gymbal_envs.simulator.cluster.params import ClusterParams
+from gymbal_envs.simulator.cluster.sites_params import SitesParams
 from gymbal_envs.simulator.params import Clock, PhysicsParams, SensorParams
 from gymbal_envs.tasks.reward import RewardWeights
-from gymbal_runtime.codec import Codec, default_codec
+from gymbal_runtime.agent import Agent
+from gymbal_runtime.cluster.codec import ClusterCodec
+from gymbal_runtime.codec import default_codec
 from gymbal_runtime.guard import GuardLimits
 from gymbal_runtime.heuristics import heuristics_of, make_heuristic
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST, TASKS, check_task
+from gymbal_runtime.policy_kinds import kind_of
+from gymbal_runtime.sites.codec import SitesCodec
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES, TASKS, check_task
 
-_CONTROL_INTERVAL_S = {BALLOON: 10.0, CACHE: 5.0, HOST: 10.0}
+_CONTROL_INTERVAL_S = {BALLOON: 10.0, CACHE: 5.0, HOST: 10.0, OVERLOAD: 10.0}
 _SENSORS = {
     BALLOON: SensorParams(),
     CACHE: SensorParams(delay_s=0.0),  # counters are read just before the decision
+    OVERLOAD: SensorParams(),
     HOST: SensorParams(trap_s=2e-6),  # here monitors are a decision, so they cost what they trap
 }
+
+
+_MEB: dict[str, Any] = {
+    "miss_ratio": 0.146,
+    "swap_rate_floor": 882000.0,
+    "growth_window_s": 2.31,
+    "headroom_frac": 0.302,
+    "shrink_frac": 0.0464,
+    "dead_band_frac": 0.0318,
+    "weighted": False,
+}
+"""What tuning found for `gymbal/Balloon-v0` (configs/tuned/balloon.yaml), rounded."""
+
+
+@dataclass(frozen=True)
+class LocalBalancing:
+    """Who divides the memory of each host of a cluster.
+
+    Attributes:
+        heuristic: any of `gymbal/Balloon-v0`.
+        options: of the heuristic.
+        bundle: path of a trained policy of `gymbal/Balloon-v0` that does it instead; "": none.
+        kept_frac: part of the memory that calm VMs do not use that stays with the host, to be lent
+            or to take in a VM (`gymbal_runtime.cluster.spare`).
+    """
+
+    heuristic: str = "meb"
+    options: dict[str, Any] = field(default_factory=lambda: dict(_MEB))
+    bundle: str = ""
+    kept_frac: float = 0.15
+
+    def __post_init__(self) -> None:
+        """Name the field that makes no sense."""
+        if not 0 <= self.kept_frac <= 1:
+            raise ValueError(f"local.kept_frac ({self.kept_frac}) must lie in 0..1")
+
+    def agent(self) -> Agent:
+        """The agent, fresh.
+
+        Raises:
+            BundleError: the bundle cannot be used.
+            ValueError: the bundle is of another task, or there is no such heuristic or option.
+        """
+        if not self.bundle:
+            return make_heuristic(self.heuristic, **self.options)
+        from gymbal_runtime.bundle import read_bundle
+
+        bundle = read_bundle(self.bundle)
+        if bundle.manifest.task != BALLOON:
+            raise ValueError(
+                f"task.cluster.local.bundle {self.bundle} is of {bundle.manifest.task}; "
+                f"choose one of {BALLOON}"
+            )
+        agent: Agent = bundle.agent(name="local")
+        return agent
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """What only tasks about several hosts have.
+
+    Attributes:
+        local: who divides each host's memory underneath.
+        candidates: VMs of each host that a policy is asked about.
+        params: constants of network, remote memory, migration and clones.
+    """
+
+    local: LocalBalancing = field(default_factory=LocalBalancing)
+    candidates: int = 3
+    params: ClusterParams = field(default_factory=ClusterParams)
+
+
+@dataclass(frozen=True)
+class SitesSettings:
+    """What only the task of moving VMs between sites has.
+
+    Attributes:
+        params: constants of replication, hand-over and redundancy elimination.
+        longest_pause_s: no policy may pause a VM for longer, see `SitesCodec`.
+    """
+
+    params: SitesParams = field(default_factory=SitesParams)
+    longest_pause_s: float = field(default_factory=lambda: SitesCodec().longest_pause_s)
 
 
 @dataclass(frozen=True)
@@ -31,6 +121,8 @@ class TaskConfig:
         weights: of the reward's terms.
         physics: constants and clocks.
         guard: limits that every command passes, as it does on a real host.
+        cluster: what only tasks about clusters have.
+        sites: what only the task of moving VMs between sites has.
 
     Raises:
         ValueError: there is no such task, or the heuristic decides nothing in it.
@@ -42,25 +134,40 @@ class TaskConfig:
     weights: RewardWeights = field(default_factory=RewardWeights)
     physics: PhysicsParams = field(default_factory=PhysicsParams)
     guard: GuardLimits = field(default_factory=GuardLimits)
+    cluster: ClusterSettings | None = None
+    sites: SitesSettings | None = None
 
     def __post_init__(self) -> None:
         check_task(self.id)
         # A whole host may be left to the heuristic of one of its resources: for comparison.
-        known = [n for t in TASKS if t == self.id or self.id == HOST for n in heuristics_of(t)]
+        tasks = TASKS if self.id == HOST else (self.id,)
+        known = [name for task in tasks for name in heuristics_of(task)]
         if self.heuristic not in known:
             raise ValueError(
                 f"task.heuristic {self.heuristic!r} decides nothing in {self.id}; "
                 f"there are {', '.join(known)}"
             )
+        for name, owner in (("cluster", OVERLOAD), ("sites", SITES)):
+            if (getattr(self, name) is not None) != (self.id == owner):
+                raise ValueError(f"task.{name} must be given for {owner} and for no other task")
 
     @property
-    def codec(self) -> Codec:
-        """How telemetry is encoded and actions are decoded."""
-        return Codec(self.id, self.heuristic, self.options)
+    def codec(self) -> Any:
+        """How telemetry is encoded and actions are decoded: the codec of the task's kind."""
+        spec: dict[str, Any] = {
+            "task": self.id,
+            "heuristic": self.heuristic,
+            "options": self.options,
+        }
+        if self.cluster is not None:
+            spec["candidates"] = self.cluster.candidates
+        if self.sites is not None:
+            spec["longest_pause_s"] = self.sites.longest_pause_s
+        return kind_of(self.id).codec(spec)
 
     def base_agent(self) -> Any:
         """The heuristic that actions correct, fresh."""
-        return make_heuristic(self.heuristic, **self.options)
+        return kind_of(self.id).heuristic(self.heuristic, **self.options)
 
 
 def default_task(task: str = BALLOON) -> TaskConfig:
@@ -69,6 +176,14 @@ def default_task(task: str = BALLOON) -> TaskConfig:
     Raises:
         ValueError: there is no such task.
     """
+    if task == OVERLOAD:
+        name = ClusterCodec().heuristic
+        options = dict(ClusterCodec().options)
+        physics = PhysicsParams(knot_s=30.0)
+        return TaskConfig(task, name, options, physics=physics, cluster=ClusterSettings())
+    if task == SITES:
+        sites = SitesCodec()
+        return TaskConfig(task, sites.heuristic, dict(sites.options), sites=SitesSettings())
     codec = default_codec(task)
     physics = PhysicsParams(
         clock=Clock(control_interval_s=_CONTROL_INTERVAL_S[task]), sensors=_SENSORS[task]

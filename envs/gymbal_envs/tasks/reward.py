@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +34,15 @@ class RewardWeights:
             does, on top of what the move does to the VM.
         memory_set_aside: per memory of all hosts that is reserved for arrivals or for lending and
             holds nothing. 0.05: having a fifth of the memory idle costs 1 % of the progress.
+        downtime: per share-weighted part of the interval in which moves between sites paused VMs.
+            10: a second without answers hurts as ten seconds without progress; users go away,
+            connections break.
+        degradation: per share-weighted part of the progress that running VMs lost to replicated
+            writes, copying and redundancy elimination.
+        wan_traffic: per part of the line's capacity that copies between sites used. 0.01: using the
+            line for an hour costs what half a minute's work of everybody does.
+        away: per share-weighted part of the VMs' worth lost at the wrong site (all of it after the
+            deadline).
     """
 
     progress_lost: float = 1.0
@@ -42,6 +51,10 @@ class RewardWeights:
     cache_moved: float = 0.01
     network_traffic: float = 1.0
     memory_set_aside: float = 0.05
+    downtime: float = 10.0
+    degradation: float = 1.0
+    wan_traffic: float = 0.01
+    away: float = 1.0
 
 
 def share_weighted(engine: Engine, row: int) -> Floats:
@@ -89,6 +102,7 @@ _TERMS_OF = {
         "network_traffic",
         "memory_set_aside",
     ),
+    SITES: ("downtime", "degradation", "wan_traffic", "away"),
 }
 
 

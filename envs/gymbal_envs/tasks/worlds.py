@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from gymbal_envs.scenarios.scenario import Scenario
@@ -14,6 +15,7 @@ from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.tasks.batch import ScenarioSource, Transition, Viewer, Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.reward import reward_terms, share_weighted
+from gymbal_envs.tasks.spaces import action_space, observation_space
 from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.command import Command
 from gymbal_runtime.guard import guard
@@ -71,6 +73,16 @@ class HostWorlds(Worlds[Telemetry, Command]):
         self.engine = Engine(num_worlds, num_vms, num_knots, config.physics, num_threads)
         self.codec: Codec = config.codec
         self._clear()
+
+    @property
+    def observation_space(self) -> spaces.Dict:
+        """Of one host."""
+        return observation_space(self.codec, self.num_vms)
+
+    @property
+    def action_space(self) -> spaces.Box:
+        """Of one host."""
+        return action_space(self.codec, self.num_vms)
 
     def decision(self, action: NDArray[Any]) -> Command:
         """Corrections (B, V) or (B, V, A) in [-1, 1] of the heuristic's command."""

@@ -1,0 +1,131 @@
+"""Moves between sites, for B pairs of sites at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from gymbal_envs.scenarios.sites_scenario import SitesScenario
+from gymbal_envs.simulator.cluster.sites_engine import SitesEngine
+from gymbal_envs.tasks.batch import ScenarioSource, Viewer, Worlds, WorldShape
+from gymbal_envs.tasks.config import SitesSettings, TaskConfig, default_task
+from gymbal_envs.tasks.sites_terms import sites_measures, sites_terms
+from gymbal_runtime.sites.codec import SitesCodec, SitesObservation
+from gymbal_runtime.sites.orders import NUM_VERBS, SitesOrders
+from gymbal_runtime.sites.rows import SitesHistory
+from gymbal_runtime.sites.telemetry import SitesTelemetry
+from gymbal_runtime.tasks import SITES
+
+Floats = NDArray[np.float64]
+
+_EMPTY = np.zeros(0, np.float32)
+_NOTHING = SitesObservation(vms=_EMPTY, host=_EMPTY, present=_EMPTY, proposed=_EMPTY, mask=_EMPTY)
+
+
+class SitesWorlds(Worlds[SitesTelemetry, SitesOrders]):
+    """B pairs of sites whose VMs are moved by actions (a verb for each) or by `SitesOrders`.
+
+    Args:
+        source: scenario by number.
+        num_worlds: B.
+        shape: of each.
+        config: the task; `gymbal/Sites-v0` with its defaults where None.
+        num_threads: of the engine.
+        encode: False leaves observations empty, for worlds that nobody learns from.
+        propose: False asks no heuristic either: such worlds take orders only.
+    """
+
+    codec: SitesCodec
+    history: SitesHistory
+
+    def __init__(
+        self,
+        source: ScenarioSource,
+        num_worlds: int,
+        shape: WorldShape,
+        config: TaskConfig | None = None,
+        num_threads: int = 1,
+        encode: bool = True,
+        propose: bool = True,
+    ) -> None:
+        task = config or default_task(SITES)
+        settings = task.sites or SitesSettings()
+        super().__init__(source, num_worlds, shape, task, encode, propose)
+        self.engine = SitesEngine(
+            num_worlds, shape.num_vms, shape.num_knots, task.physics, settings.params, num_threads
+        )
+        self.codec = task.codec
+        self._shape = shape
+        self._clear()
+
+    @property
+    def observation_space(self) -> spaces.Dict:
+        """Of one world."""
+        return sites_spaces(self.config, self._shape)[0]
+
+    @property
+    def action_space(self) -> spaces.MultiDiscrete:
+        """Of one world."""
+        return sites_spaces(self.config, self._shape)[1]
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Verbs that may be chosen in the present state, (B, V, NUM_VERBS)."""
+        return self.codec.mask(self.telemetry, self.base if self.propose else None)
+
+    def decision(self, action: NDArray[Any]) -> SitesOrders:
+        """Verbs (B, V) as orders; what may not be chosen counts as CONTINUE."""
+        base = self.base if self.propose else None
+        return self.codec.decode(action, self.telemetry, base)
+
+    def measured(self) -> dict[str, Floats]:
+        """Causes of lost progress, who has arrived, traffic, refused orders."""
+        return sites_measures(self.engine)
+
+    def viewer(self) -> Viewer:
+        """Somebody who watches world 0 from now on."""
+        from gymbal_envs.tasks.sites_viewer import SitesViewer
+
+        return SitesViewer(self)
+
+    def _load(self, which: Sequence[int], scenarios: Sequence[SitesScenario]) -> None:
+        self.engine.load(which, scenarios)
+
+    def _carry_out(self, decision: SitesOrders) -> None:
+        self.engine.step(decision)
+
+    def _terms(self) -> dict[str, Floats]:
+        return sites_terms(self.engine)
+
+    def _read(self) -> SitesTelemetry:
+        return self.engine.telemetry()
+
+    def _new_history(self) -> SitesHistory:
+        return self.codec.initial_history(self.num_worlds, self.num_vms)
+
+    def _encoded(self) -> tuple[SitesObservation, SitesHistory]:
+        return self.codec.encode(self.telemetry, self.base, self.history)
+
+    @property
+    def _nothing(self) -> SitesObservation:
+        return _NOTHING
+
+
+def sites_spaces(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.MultiDiscrete]:
+    """Observation and action space of one world."""
+    codec: SitesCodec = config.codec
+    slots = shape.num_vms
+    low, high = codec.bounds()["vms"]
+    observed = spaces.Dict(
+        {
+            "vms": spaces.Box(np.tile(low, (slots, 1)), np.tile(high, (slots, 1))),
+            "host": spaces.Box(*codec.bounds()["host"]),
+            "present": spaces.Box(0.0, 1.0, (slots,)),
+            "proposed": spaces.Box(0.0, float(NUM_VERBS - 1), (slots,)),
+            "mask": spaces.Box(0.0, 1.0, (slots, NUM_VERBS)),
+        }
+    )
+    return observed, spaces.MultiDiscrete(np.full(slots, NUM_VERBS))

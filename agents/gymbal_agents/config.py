@@ -22,11 +22,11 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class PpoConfig:
-    """stable-baselines3's PPO and the set network.
+    """stable-baselines3's PPO, or sb3-contrib's MaskablePPO, and the network.
 
     Attributes:
-        num_envs: hosts simulated at once.
-        rollout_steps: decisions of each host between two updates.
+        num_envs: worlds simulated at once.
+        rollout_steps: decisions of each world between two updates.
         batch_size: samples of a minibatch; batches of 4096 are six times as fast as 64.
         epochs: passes over each rollout.
         learning_rate: at the start; falls linearly to ``final_learning_rate``.
@@ -39,7 +39,9 @@ class PpoConfig:
         max_grad_norm: gradient clipping.
         target_kl: stop the passes over a rollout early beyond this.
         width: of the network's layers.
-        log_std: initial log standard deviation of the exploration.
+        log_std: initial log standard deviation of the exploration, where actions are numbers.
+        head_start: initial logit of the heuristic's proposal, where actions are choices; with n
+            other legal ones, exploration tries one of them in about n e^-head_start of decisions.
         reward_scale: factor on the learner's reward.
         twin: take the heuristic's reward on the same demand out of the learner's reward.
     """
@@ -59,6 +61,7 @@ class PpoConfig:
     target_kl: float | None = 0.03
     width: int = 32
     log_std: float = -1.5
+    head_start: float = 8.0
     reward_scale: float = 10.0
     twin: bool = True
 

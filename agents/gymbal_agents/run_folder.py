@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from gymbal_agents.config import ConfigError, TrainConfig, typed
 
@@ -58,7 +58,7 @@ class RunFolder:
             raise ConfigError(f"{self.config} is missing: {self.root} is no training run")
         return typed(TrainConfig, json.loads(self.config.read_text()))
 
-    def save_checkpoint(self, model: PPO, episodes_begun: int) -> None:
+    def save_checkpoint(self, model: BaseAlgorithm, episodes_begun: int) -> None:
         """Store the learner; the model first, so that a listed checkpoint is always whole."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         name = f"step_{model.num_timesteps:010d}"

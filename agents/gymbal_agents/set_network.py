@@ -10,9 +10,13 @@ from __future__ import annotations
 import torch as th
 from torch import nn
 
+from gymbal_agents.masked import HEAD_START, ahead, masked
+
 
 class SetNetwork(nn.Module):
     """Actions (B, V), or (B, V, A) where A is not 1, and value (B,) of a batch of hosts.
+
+    A fresh network answers 0, which is exactly the heuristic: training starts from it.
 
     Args:
         num_vm_features: F.
@@ -20,6 +24,9 @@ class SetNetwork(nn.Module):
         width: of every hidden layer.
         num_actions: A, numbers that each VM gets.
     """
+
+    inputs: tuple[str, ...] = ("vms", "host", "present")
+    """Names of the arguments of `forward`, in order."""
 
     def __init__(
         self,
@@ -43,7 +50,6 @@ class SetNetwork(nn.Module):
                 nn.init.orthogonal_(module.weight, 2**0.5)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        # Zero output is exactly the heuristic: training starts from it.
         nn.init.zeros_(self.head_out.weight)
 
     def forward(
@@ -56,6 +62,15 @@ class SetNetwork(nn.Module):
             host: (B, G).
             present: (B, V) 1 where a VM is.
         """
+        score, value = self.score(vms, host, present)
+        if self.num_actions == 1:
+            return th.tanh(score.squeeze(-1)) * present, value
+        return th.tanh(score) * present.unsqueeze(-1), value
+
+    def score(
+        self, vms: th.Tensor, host: th.Tensor, present: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """Unbounded numbers (B, V, A) of each VM, and the host's value (B,); see `forward`."""
         here = present.unsqueeze(-1)
         code = th.tanh(self.vm_in(vms) + self.host_in(host).unsqueeze(1))
         code = th.relu(self.vm_code(code))
@@ -63,8 +78,54 @@ class SetNetwork(nn.Module):
         top = (code * here).amax(1)  # codes are not negative, so absent rows never win
         context = th.relu(self.context(th.cat([mean, top, host], dim=-1)))
         hidden = th.relu(self.head_own(code) + self.head_context(context).unsqueeze(1))
-        if self.num_actions == 1:
-            action = th.tanh(self.head_out(hidden).squeeze(-1)) * present
-        else:
-            action = th.tanh(self.head_out(hidden)) * here
-        return action, self.value(context).squeeze(-1)
+        return self.head_out(hidden), self.value(context).squeeze(-1)
+
+
+class ChoiceNetwork(nn.Module):
+    """Scores (B, V, A) of the choices of each VM, and the value (B,) of its world.
+
+    A fresh network prefers what is proposed for each VM and cares for nothing else, so that taking
+    the best is exactly the heuristic.
+
+    Args:
+        num_vm_features: F.
+        num_host_features: G.
+        num_choices: A.
+        width: of every hidden layer.
+        head_start: score of the proposed choice above the others, at first.
+    """
+
+    inputs = ("vms", "host", "present", "proposed", "mask")
+    """Names of the arguments of `forward`, in order."""
+
+    def __init__(
+        self,
+        num_vm_features: int,
+        num_host_features: int,
+        num_choices: int,
+        width: int = 64,
+        head_start: float = HEAD_START,
+    ) -> None:
+        super().__init__()
+        self.rows = SetNetwork(num_vm_features, num_host_features, width, num_choices)
+        self.head_start = nn.Parameter(th.tensor(float(head_start)))
+
+    def forward(
+        self,
+        vms: th.Tensor,
+        host: th.Tensor,
+        present: th.Tensor,
+        proposed: th.Tensor,
+        mask: th.Tensor | None,
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """Scores of all choices, far below any other where illegal, and the world's value.
+
+        Args:
+            vms: (B, V, F).
+            host: (B, G).
+            present: (B, V) 1 where a VM is.
+            proposed: (B, V) index of the heuristic's choice for each.
+            mask: (B, V, A) positive where legal; None: everything is.
+        """
+        score, value = self.rows.score(vms, host, present)
+        return masked(ahead(score, proposed, self.head_start), mask), value

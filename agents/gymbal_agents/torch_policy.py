@@ -1,4 +1,4 @@
-"""A policy in training, as the runtime's codec agent can run it: for evaluation before export."""
+"""A policy in training, as the runtime's codec agents can run it: for evaluation before export."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from pathlib import Path
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
-from stable_baselines3 import PPO
 
-from gymbal_agents.set_network import SetNetwork
+from gymbal_agents.masked_learner import load_learner
+from gymbal_agents.masked_policy import MaskedPolicy
+from gymbal_agents.pair_network import PairNetwork
+from gymbal_agents.set_network import ChoiceNetwork, SetNetwork
 from gymbal_agents.set_policy import SetActorCriticPolicy
-from gymbal_runtime.codec import Observation
+from gymbal_runtime.signature import Arrays
+
+Network = SetNetwork | PairNetwork | ChoiceNetwork
 
 
 class TorchPolicy:
-    """Mean action of a set network."""
+    """Mean action of a set network, or the scores of one that chooses."""
 
-    def __init__(self, network: SetNetwork) -> None:
+    def __init__(self, network: Network) -> None:
         self.network = network
 
-    def __call__(self, observation: Observation) -> NDArray[np.float32]:
-        """Observation to (H, V) or (H, V, A) action."""
+    def __call__(self, observation: Arrays) -> NDArray[np.float32]:
+        """Observation to answer, as `gymbal_runtime.policy.Policy` says."""
         with th.no_grad():
-            action, _ = self.network(
-                th.as_tensor(observation["vms"]),
-                th.as_tensor(observation["host"]),
-                th.as_tensor(observation["present"]),
-            )
-        answer: NDArray[np.float32] = action.numpy()
-        return answer
+            answer, _ = self.network(*(th.as_tensor(observation[k]) for k in self.network.inputs))
+        array: NDArray[np.float32] = answer.numpy()
+        return array
 
 
-def network_of(path: Path) -> SetNetwork:
+def network_of(path: Path) -> Network:
     """The network of a stored learner."""
-    policy = PPO.load(path, device="cpu").policy
-    assert isinstance(policy, SetActorCriticPolicy)
+    policy = load_learner(path).policy
+    assert isinstance(policy, SetActorCriticPolicy | MaskedPolicy)
     return policy.network

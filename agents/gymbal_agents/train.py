@@ -1,4 +1,4 @@
-"""Training: stable-baselines3's PPO on a native batch of hosts."""
+"""Training: stable-baselines3's PPO, or its masked sister, on a native batch of worlds."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch as th
+from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
 from gymbal_agents.config import ConfigError, TrainConfig
+from gymbal_agents.masked_learner import (
+    Learner,
+    learner_arguments,
+    load_learner,
+    make_masked_learner,
+)
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.set_policy import SetActorCriticPolicy
-from gymbal_agents.vec_env import HostVecEnv
+from gymbal_agents.vec_env import WorldsVecEnv
 from gymbal_envs.scenarios.source import make_source
 from gymbal_envs.tasks.batch import ScenarioSource, Worlds
 from gymbal_envs.tasks.open import open_worlds, shape_of
 
 STAGGER = 8
-"""Groups of hosts whose episodes end at different times."""
+"""Groups of worlds whose episodes end at different times."""
 
 
 def make_worlds(
@@ -31,41 +37,30 @@ def make_worlds(
     return open_worlds(config.task, source, num_worlds, shape, config.threads, encode)
 
 
-def make_vec_env(config: TrainConfig) -> HostVecEnv:
-    """The learner's hosts and, if configured, their twins under the plain heuristic."""
+def make_vec_env(config: TrainConfig) -> WorldsVecEnv:
+    """The learner's worlds and, if configured, their twins under the plain heuristic."""
     source = make_source(config.scenario, "train", config.seed)
     worlds = make_worlds(config, source, config.ppo.num_envs)
     twin = (
         make_worlds(config, source, config.ppo.num_envs, encode=False) if config.ppo.twin else None
     )
-    return HostVecEnv(worlds, twin, config.ppo.reward_scale, STAGGER)
+    return WorldsVecEnv(worlds, twin, config.ppo.reward_scale, STAGGER)
 
 
-def make_learner(config: TrainConfig, env: HostVecEnv) -> PPO:
-    """A fresh PPO whose policy is exactly the heuristic."""
-    ppo = config.ppo
-    th.set_num_threads(1)
+def make_learner(config: TrainConfig, env: WorldsVecEnv) -> Learner:
+    """A fresh learner whose policy is exactly the heuristic: MaskablePPO where actions are choices.
 
-    def learning_rate(remaining: float) -> float:
-        return ppo.final_learning_rate + remaining * (ppo.learning_rate - ppo.final_learning_rate)
-
+    Args:
+        config: of the run.
+        env: whose spaces the policy gets.
+    """
+    if not isinstance(env.action_space, spaces.Box):
+        return make_masked_learner(config, env)
     return PPO(
         SetActorCriticPolicy,
         env,
-        learning_rate=learning_rate,
-        n_steps=ppo.rollout_steps,
-        batch_size=ppo.batch_size,
-        n_epochs=ppo.epochs,
-        gamma=ppo.gamma,
-        gae_lambda=ppo.gae_lambda,
-        clip_range=ppo.clip_range,
-        ent_coef=ppo.entropy,
-        vf_coef=ppo.value_weight,
-        max_grad_norm=ppo.max_grad_norm,
-        target_kl=ppo.target_kl,
-        policy_kwargs={"width": ppo.width, "log_std_init": ppo.log_std},
-        seed=config.seed,
-        device="cpu",
+        policy_kwargs={"width": config.ppo.width, "log_std_init": config.ppo.log_std},
+        **learner_arguments(config),
     )
 
 
@@ -74,7 +69,7 @@ def train(
     folder: RunFolder,
     callbacks: list[BaseCallback],
     resume: bool = False,
-) -> PPO:
+) -> Learner:
     """Train until ``config.total_steps``; a resumed run goes on from its last checkpoint.
 
     Args:
@@ -105,7 +100,7 @@ def train(
         path, state = checkpoint
         # Scenarios already played are not played again.
         env.first_episode = int(state["episodes_begun"])
-        model = PPO.load(path, env=env, device="cpu")
+        model = load_learner(path, env)
     model.set_logger(configure(str(folder.tensorboard / "training"), ["tensorboard"]))
     left = config.total_steps - model.num_timesteps
     if left > 0:
@@ -124,6 +119,6 @@ def _same_run(config: TrainConfig, folder: RunFolder) -> None:
         )
 
 
-def episodes_begun(env: HostVecEnv) -> int:
-    """Number of the first scenario that no host has begun."""
+def episodes_begun(env: WorldsVecEnv) -> int:
+    """Number of the first scenario that no world has begun."""
     return int(np.max(env.worlds.episodes)) + 1

@@ -1,51 +1,85 @@
-"""The batched task as a stable-baselines3 ``VecEnv``: no Python per host in the training loop."""
+"""The batched task as a stable-baselines3 ``VecEnv``: no Python per world in the training loop."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from gymbal_envs.tasks.reward import terms_of
-from gymbal_envs.tasks.spaces import action_space, observation_space
-from gymbal_envs.tasks.worlds import HostWorlds, Transition
-from gymbal_runtime.codec import Observation, as_dict
+from gymbal_envs.tasks.batch import Transition
+
+Floats = NDArray[np.float64]
+
+MASK = "mask"
+"""Input that is positive where an action is legal, in worlds where some are not."""
+MASKS = "action_masks"
+"""What sb3-contrib asks environments for."""
 
 
-class HostVecEnv(VecEnv):
-    """B hosts for a learner.
+class LearnedWorlds(Protocol):
+    """B worlds of any kind, as far as a learner needs them.
 
-    The learner's reward may be scaled and, with ``twin``, is relative to a twin of each host that
+    Where actions can be illegal, the observation has the key ``mask``, (B, ...), positive where
+    they are legal.
+    """
+
+    num_worlds: int
+    episodes: NDArray[np.int64]  # (B,) number of the scenario that each plays
+
+    @property
+    def observation_space(self) -> spaces.Dict:
+        """Of one world."""
+        ...
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Of one world."""
+        ...
+
+    def reset(self, first_episode: int = 0, stagger: int = 1) -> Mapping[str, Any]:
+        """Start every world on a new scenario."""
+        ...
+
+    def step(self, action: NDArray[Any]) -> Transition:
+        """Carry out actions (B, ...)."""
+        ...
+
+    def step_base(self) -> Transition:
+        """Do what the base heuristic proposes."""
+        ...
+
+
+class WorldsVecEnv(VecEnv):
+    """B worlds for a learner: hosts, or clusters of them.
+
+    The learner's reward may be scaled and, with ``twin``, is relative to a twin of each world that
     lives through the same demand under the plain heuristic. The demand is not the agent's doing;
     taking its share out of the reward leaves the optimum where it is and most of the noise away
     (Mao et al., "Variance Reduction for RL in Input-Driven Environments", ICLR 2019).
 
     Args:
-        worlds: the hosts.
-        twin: the same hosts once more, or None for the plain reward.
+        worlds: that actions are for.
+        twin: the same worlds once more, or None for the plain reward.
         reward_scale: factor on the learner's reward; ``info["episode"]`` is not scaled.
-        stagger: see `HostWorlds.reset`.
+        stagger: groups of worlds whose first episodes end at different times.
     """
 
     render_mode = None  # asked for by the base class; pictures come from the evaluation
 
     def __init__(
         self,
-        worlds: HostWorlds,
-        twin: HostWorlds | None = None,
+        worlds: LearnedWorlds,
+        twin: LearnedWorlds | None = None,
         reward_scale: float = 1.0,
         stagger: int = 8,
     ) -> None:
-        super().__init__(
-            worlds.num_worlds,
-            observation_space(worlds.codec, worlds.num_vms),
-            action_space(worlds.codec, worlds.num_vms),
-        )
+        super().__init__(worlds.num_worlds, worlds.observation_space, worlds.action_space)
         self.worlds, self.twin = worlds, twin
         self.reward_scale, self.stagger = reward_scale, stagger
         self.first_episode = 0
@@ -53,28 +87,39 @@ class HostVecEnv(VecEnv):
         # The twin's demand and commands do not depend on the actions, so it steps meanwhile.
         self._meanwhile = ThreadPoolExecutor(1) if twin else None
         self._twin_step: Future[Transition] | None = None
-        self._nothing = np.zeros((self.num_envs, worlds.num_vms, *worlds.codec.action_axes))
-        self._actions: NDArray[Any] = self._nothing
+        self._actions: NDArray[Any] = np.zeros(0)
+        self._seen: dict[str, NDArray[Any]] = dict.fromkeys(worlds.observation_space, np.zeros(0))
         self._clear()
+
+    @property
+    def action_masks(self) -> Callable[[], NDArray[np.bool_]]:
+        """Legal actions of the present state, (B, ...); the observation says them.
+
+        Raises:
+            AttributeError: everything is legal in these worlds.
+        """
+        if MASK not in self._seen:
+            raise AttributeError("everything is legal in these worlds")
+        return lambda: self._seen[MASK] > 0
 
     def _clear(self) -> None:
         self.returns = np.zeros(self.num_envs)
         self.lengths = np.zeros(self.num_envs, dtype=np.int64)
-        self.term_sums = {name: np.zeros(self.num_envs) for name in terms_of(self.worlds.config.id)}
+        self.term_sums: dict[str, Floats] = {}
 
     def reset(self) -> VecEnvObs:
-        """Start every host on a new scenario."""
+        """Start every world on a new scenario."""
         self._clear()
-        observation = self.worlds.reset(self.first_episode, self.stagger)
+        self._seen = dict(self.worlds.reset(self.first_episode, self.stagger))
         if self.twin is not None:
             self.twin.reset(self.first_episode, self.stagger)
-        return as_dict(observation)
+        return self._seen
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Remember the corrections and let the twin begin."""
+        """Remember the actions and let the twin begin."""
         self._actions = actions
         if self.twin is not None and self._meanwhile is not None:
-            self._twin_step = self._meanwhile.submit(self.twin.step, self._nothing)
+            self._twin_step = self._meanwhile.submit(self.twin.step_base)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Let one control interval pass."""
@@ -85,16 +130,17 @@ class HostVecEnv(VecEnv):
         self.returns += result.reward
         self.lengths += 1
         for name, value in result.terms.items():
-            self.term_sums[name] += value
+            self.term_sums[name] = self.term_sums.get(name, 0.0) + value
         infos = self._no_info
         if result.final is not None:
             infos = self._finish(result.ended, result.final)
         scaled = (learned * self.reward_scale).astype(np.float32)
-        return as_dict(result.observation), scaled, result.ended.copy(), infos
+        self._seen = dict(result.observation)
+        return self._seen, scaled, result.ended.copy(), infos
 
-    def _finish(self, ended: NDArray[np.bool_], final: Observation) -> list[dict[str, Any]]:
+    def _finish(self, ended: NDArray[np.bool_], final: Mapping[str, Any]) -> list[dict[str, Any]]:
         infos = list(self._no_info)
-        seen = as_dict(final)
+        seen = dict(final)
         for w in np.flatnonzero(ended):
             length = int(self.lengths[w])
             infos[w] = {
@@ -115,7 +161,7 @@ class HostVecEnv(VecEnv):
             self._meanwhile.shutdown()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """The attribute of the batch, once per host asked for."""
+        """The attribute of the batch, once per world asked for."""
         return [getattr(self, attr_name)] * len(self._which(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
@@ -125,8 +171,10 @@ class HostVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
     ) -> list[Any]:
-        """Call a method of the batch, once."""
+        """Call a method of the batch, once; of masks, each world gets its own row."""
         answer = getattr(self, method_name)(*args, **kwargs)
+        if method_name == MASKS:
+            return list(answer) if indices is None else [answer[w] for w in self._which(indices)]
         return [answer] * len(self._which(indices))
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:

@@ -20,7 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 from gymbal_agents.config import TrainConfig
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.train import episodes_begun, make_worlds
-from gymbal_agents.vec_env import HostVecEnv
+from gymbal_agents.vec_env import WorldsVecEnv
 from gymbal_envs.scenarios.source import make_source
 from gymbal_runtime.agent import Agent
 
@@ -46,8 +46,8 @@ class CheckpointCallback(BaseCallback):
         if self.num_timesteps - self._last >= self.every:
             self._last = self.num_timesteps
             env = self.model.get_env()
-            assert isinstance(env, HostVecEnv)
-            self.folder.save_checkpoint(self.model, episodes_begun(env))  # type: ignore[arg-type]
+            assert isinstance(env, WorldsVecEnv)
+            self.folder.save_checkpoint(self.model, episodes_begun(env))
 
 
 class ChartsCallback(BaseCallback):

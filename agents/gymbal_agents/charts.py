@@ -19,6 +19,7 @@ _WORSE = "#D55E00"
 _WIDTH_INCHES, _DPI = 9.0, 130
 _MAX_IN_GROUPS = 6
 _MAX_IN_LEGEND_ROW = 4
+_LONG_LABEL = 9
 
 PART_COLORS = {
     "progress lost to memory": "#0072B2",
@@ -29,6 +30,8 @@ PART_COLORS = {
     "balloon traffic": "#E69F00",
     "processes killed": "#D55E00",
     "cache moved": "#8C8C8C",
+    "network traffic": "#56B4E9",
+    "memory set aside": "#C4B000",
 }
 _CAUSES = {
     "lost_to_memory": "progress lost to memory",
@@ -36,7 +39,13 @@ _CAUSES = {
     "lost_to_io": "progress lost to devices",
     "lost_to_monitors": "progress lost to monitors",
 }
-_OTHER_TERMS = ("balloon_traffic", "processes_killed", "cache_moved")
+_OTHER_TERMS = (
+    "balloon_traffic",
+    "processes_killed",
+    "cache_moved",
+    "network_traffic",
+    "memory_set_aside",
+)
 
 
 def new_figure(height_inches: float) -> Figure:
@@ -167,10 +176,15 @@ def _draw_groups(axes: Axes, members: Sequence[Group], shown: Sequence[Line]) ->
             alpha=1.0 if line.kind != "heuristic" else 0.6, markersize=5, linewidth=1.2,
         )  # fmt: skip
     axes.axhline(0.0, color="black", linewidth=1)
-    labels = [f"{g.label}\nn = {g.num_scenarios}" for g in members]
+    labels = [f"{_folded(g.label)}\nn = {g.num_scenarios}" for g in members]
     axes.set_xticks(range(len(members)), labels=labels, fontsize=8)
     axes.set_xlim(-0.5, len(members) - 0.5)
     _clean(axes, "y")
+
+
+def _folded(label: str) -> str:
+    """A long name on several lines, so that it does not run into its neighbour."""
+    return label.replace("_", "\n") if len(label) > _LONG_LABEL else label
 
 
 def _agent_rows(axes: Axes, lines: Sequence[Line]) -> None:

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_agents.measures import measured, measures_of
-from gymbal_envs.scenarios.scenario import Scenario
+from gymbal_envs.scenarios.cluster_scenario import GIGABIT, ClusterScenario
+from gymbal_envs.scenarios.sites_scenario import SitesScenario
+from gymbal_envs.scenarios.source import AnyScenario
 from gymbal_envs.tasks.batch import ScenarioSource, Transition, Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.open import open_worlds
@@ -35,8 +37,13 @@ class ScenarioFacts:
         name: says where it was drawn from.
         tier: name of the swap tier.
         num_vms: VMs present.
-        load: peak of the summed working sets over the memory that guests' programs can have.
+        load: peak of the summed working sets over the memory that guests' programs can have; of
+            moves between sites, all that is to be copied over what the line can carry.
         cache: kind of the last-level cache, ``ways`` or ``page colours``; empty where none is.
+        hosts: hosts of a cluster; 1 where the scenario is one host.
+        far: how other hosts' memory is reached, the preset's name; empty for one host.
+        migration: rule by which VMs move, the preset's name; empty for one host.
+        nic_gbit_s: of each host's network port, or of the line between sites; 0 for one host.
     """
 
     name: str
@@ -44,16 +51,41 @@ class ScenarioFacts:
     num_vms: int
     load: float
     cache: str = ""
+    hosts: int = 1
+    far: str = ""
+    migration: str = ""
+    nic_gbit_s: float = 0.0
 
     @classmethod
-    def of(cls, scenario: Scenario) -> ScenarioFacts:
-        """The facts of one scenario."""
+    def of(cls, scenario: AnyScenario) -> ScenarioFacts:
+        """The facts of one scenario; a cluster's load is that of its most loaded host."""
+        if isinstance(scenario, ClusterScenario):
+            return cls._of_cluster(scenario)
+        if isinstance(scenario, SitesScenario):
+            line = scenario.wan.bytes_s / GIGABIT
+            num_vms = int(scenario.present.sum())
+            return cls(scenario.name, "", num_vms, scenario.load, nic_gbit_s=line)
         room = scenario.capacity_bytes - float(scenario.kernel_bytes[scenario.present].sum())
         peak = float(scenario.working_set_bytes.sum(axis=1, dtype=np.float64).max())
         num_vms, cache, resources = int(scenario.present.sum()), "", scenario.resources
         if resources is not None and resources.llc_bytes > 0:
             cache = "page colours" if resources.llc_recolours else "ways"
         return cls(scenario.name, scenario.tier.name, num_vms, peak / room, cache)
+
+    @classmethod
+    def _of_cluster(cls, scenario: ClusterScenario) -> ScenarioFacts:
+        each = [cls.of(host) for host in scenario.hosts if host is not None]
+        return cls(
+            name=scenario.name,
+            tier=each[0].tier,
+            num_vms=sum(one.num_vms for one in each),
+            load=max(one.load for one in each),
+            cache=each[0].cache,
+            hosts=len(each),
+            far=scenario.far.name,
+            migration=scenario.migration.name,
+            nic_gbit_s=float(scenario.nic_bytes_s[scenario.exists].min()) / GIGABIT,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.tasks.batch import Transition, Worlds
+from gymbal_envs.tasks.cluster_worlds import MEASURES as CLUSTER_MEASURES
 from gymbal_envs.tasks.reward import terms_of
+from gymbal_envs.tasks.sites_terms import SITES_MEASURES
 from gymbal_envs.tasks.worlds import LOST_TO, SWAPPED
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +20,8 @@ _MORE_MEASURES: dict[str, tuple[str, ...]] = {
     BALLOON: ("lost_to_memory", *SWAPPED),
     CACHE: ("lost_to_memory", "lost_to_cache"),
     HOST: (*LOST_TO, *SWAPPED),
+    OVERLOAD: CLUSTER_MEASURES,
+    SITES: SITES_MEASURES,
 }
 
 

@@ -14,6 +14,9 @@ from matplotlib.figure import Figure
 
 from gymbal_agents import charts, timeline
 from gymbal_agents.contest import Contest
+from gymbal_agents.overload_chart import answers_figure
+from gymbal_agents.overload_report import draw_pair, shown_agents, story_of, story_tables
+from gymbal_agents.overload_story import AgentStory
 from gymbal_agents.summary import Summary
 from gymbal_agents.tables import (
     Table,
@@ -26,6 +29,7 @@ from gymbal_agents.tables import (
 from gymbal_envs.scenarios.source import make_source
 from gymbal_envs.tasks.open import shape_of
 from gymbal_runtime import __version__
+from gymbal_runtime.tasks import OVERLOAD
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,15 @@ def write_report(contest: Contest, summary: Summary, out: Path, command: str) ->
         OSError: if the folder cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    pictures = _pictures(contest, summary)
+    story = story_of(contest) if contest.config.task.id == OVERLOAD else {}
+    pictures = _pictures(contest, summary, story)
     for name, png in pictures.items():
         (out / f"{name}.png").write_bytes(png)
     values = {
         "title": _title(contest),
         "setting": _setting(contest),
         "verdicts": verdicts(summary),
-        "sections": _sections(summary, pictures),
+        "sections": _sections(summary, pictures, story),
         "command": command,
         "origins": [(name, one.origin) for name, one in contest.roster.items() if one.origin],
     }
@@ -105,7 +110,7 @@ def write_scalars(contest: Contest, summary: Summary, folder: Path) -> None:
         writer.close()
 
 
-def _pictures(contest: Contest, summary: Summary) -> dict[str, bytes]:
+def _pictures(contest: Contest, summary: Summary, story: dict[str, AgentStory]) -> dict[str, bytes]:
     """PNG files by name."""
     figures = {
         "standing": charts.standing(summary),
@@ -115,6 +120,8 @@ def _pictures(contest: Contest, summary: Summary) -> dict[str, bytes]:
         figures["gains"] = charts.gains(summary)
     if summary.groups and len(summary.lines) > 1:
         figures["groups"] = charts.groups(summary)
+    if story:
+        figures["answers"] = answers_figure(story, shown_agents(summary, story))
     pair = _timeline(contest, summary)
     if pair is not None:
         figures["timeline"] = pair
@@ -130,15 +137,19 @@ def _timeline(contest: Contest, summary: Summary) -> Figure | None:
     if best is None or subject.name == best:
         return None
     number = timeline.telling_scenario(contest.evaluation, subject.name, best)
+    pair = (subject, contest.roster[best])
+    if config.task.id == OVERLOAD:
+        return draw_pair(contest, pair, number)
     scenario = make_source(config.scenario, config.split, config.seed)(number)
     shape = shape_of(config.scenario, config.task)
-    pair = (subject, contest.roster[best])
     return timeline.draw(
         [timeline.record(one.name, one.make, scenario, shape, config.task) for one in pair]
     )
 
 
-def _sections(summary: Summary, pictures: dict[str, bytes]) -> list[Section]:
+def _sections(
+    summary: Summary, pictures: dict[str, bytes], story: dict[str, AgentStory]
+) -> list[Section]:
     def section(name: str, note: str, table: Table) -> Section:
         png = pictures.get(name)
         file = f"{name}.png" if png else ""
@@ -154,10 +165,13 @@ def _sections(summary: Summary, pictures: dict[str, bytes]) -> list[Section]:
     if "groups" in pictures:
         groups = groups_table(summary, charts.group_agents(summary))
         sections.append(section("groups", groups.note, groups))
+    for name, table in story_tables(summary, story).items():
+        sections.append(section(name, table.note, table))
     if "timeline" in pictures:
         png = base64.b64encode(pictures["timeline"]).decode()
         note = (
-            f"{summary.subject.name} and {summary.best_heuristic} on the same host and demand. "
+            f"{summary.subject.name} and {summary.best_heuristic} on the same "
+            f"{'cluster' if story else 'host'} and demand. "
             f"The scenario at the {timeline.TYPICAL_GOOD_QUANTILE:.0%} quantile of the gains: a "
             "good one, not the best one."
         )

@@ -227,6 +227,7 @@ def _policy(path: Path, name: str, team: str, task: str) -> Contender:
         raise RosterError(f"{path}: is a policy of {bundle.manifest.task}; choose one of {task}")
 
     def make(worlds: Worlds[Any, Any]) -> Agent:
-        return bundle.agent(name=name)
+        agent: Agent = bundle.agent(name=name)
+        return agent
 
     return Contender(name, "policy", make, team, f"{path}, sha256 {bundle.sha256[:12]}")

@@ -16,7 +16,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from stable_baselines3 import PPO
 
 from gymbal_agents.callbacks import (
     ChartsCallback,
@@ -29,6 +28,8 @@ from gymbal_agents.callbacks import (
 )
 from gymbal_agents.config import TrainConfig
 from gymbal_agents.evaluate import AgentFactory, evaluate
+from gymbal_agents.masked_learner import Learner
+from gymbal_agents.masked_policy import MaskedPolicy
 from gymbal_agents.oracles import oracles_of
 from gymbal_agents.roster import Tuned, build_roster
 from gymbal_agents.run_folder import RunFolder
@@ -37,8 +38,8 @@ from gymbal_agents.torch_policy import TorchPolicy
 from gymbal_agents.train import train
 from gymbal_envs.scenarios.source import make_source
 from gymbal_envs.tasks.open import shape_of
-from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.heuristics import heuristics_of
+from gymbal_runtime.policy_kinds import kind_of
 
 VALIDATION_SEED = 1
 
@@ -74,10 +75,11 @@ class Judge:
         return self({"policy": lambda _: network_agent(model, self.config)})["policy"]
 
 
-def network_agent(model: PPO, config: TrainConfig) -> CodecAgent:
+def network_agent(model: Learner, config: TrainConfig) -> Any:
     """The learner's network behind the runtime's codec, as the controller would run it."""
-    assert isinstance(model.policy, SetActorCriticPolicy)
-    return CodecAgent(config.task.codec, TorchPolicy(model.policy.network))
+    assert isinstance(model.policy, SetActorCriticPolicy | MaskedPolicy)
+    codec = config.task.codec
+    return kind_of(codec.task).agent(codec, TorchPolicy(model.policy.network), "policy", None)
 
 
 def run_training(
@@ -88,7 +90,7 @@ def run_training(
     resume: bool = False,
     reference: bool = True,
     tuned: Tuned | None = None,
-) -> PPO:
+) -> Learner:
     """Train with everything a person wants to see; keep the policy that validated best.
 
     Args:

@@ -16,7 +16,7 @@ from gymbal_agents.contest import Contest
 from gymbal_agents.evaluate import Evaluation
 from gymbal_agents.roster import Contender, Kind
 from gymbal_agents.statistics import Estimate, gap_closed, interquartile_mean, mean
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST
+from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +26,8 @@ _KINDS_OF = {
     BALLOON: ("swap tier", "load"),
     CACHE: ("cache", "VMs"),
     HOST: ("swap tier", "load", "cache"),
+    OVERLOAD: ("swap tier", "far memory", "migration rule", "hosts"),
+    SITES: ("load", "VMs"),
 }
 """By what scenarios are grouped in each task."""
 
@@ -64,7 +66,8 @@ class Group:
     """Scenarios that have something in common.
 
     Attributes:
-        kind: what they have in common: ``swap tier``, ``load``, ``cache`` or ``VMs``.
+        kind: what they have in common: ``swap tier``, ``load``, ``cache``, ``VMs``; of clusters
+            also ``far memory``, ``migration rule`` or ``hosts``.
         label: which.
         num_scenarios: how many.
         cost: of the best heuristic there, percent.
@@ -226,6 +229,9 @@ def _partitions(evaluation: Evaluation, task: str) -> list[tuple[str, str, NDArr
         "load": lambda: _by_thirds(np.array([one.load for one in facts]), "{:.2f}"),
         "cache": lambda: _by_label([one.cache for one in facts]),
         "VMs": lambda: _by_thirds(np.array([float(one.num_vms) for one in facts]), "{:.0f}"),
+        "far memory": lambda: _by_label([one.far for one in facts]),
+        "migration rule": lambda: _by_label([one.migration for one in facts]),
+        "hosts": lambda: _by_thirds(np.array([float(one.hosts) for one in facts]), "{:.0f}"),
     }
     return [
         (kind, label, index)

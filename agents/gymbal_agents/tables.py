@@ -25,6 +25,14 @@ _UNITS = {
     "lost_to_monitors": ("lost to monitors, %", PERCENT, "{:.2f}"),
     "swap_in_bytes_s": ("swap-in, MB/s", 1e-6, "{:.1f}"),
     "swap_out_bytes_s": ("swap-out, MB/s", 1e-6, "{:.1f}"),
+    "network_traffic": ("network, % of memory/decision", PERCENT, "{:.3f}"),
+    "memory_set_aside": ("set aside, % of memory", PERCENT, "{:.3f}"),
+    "move_downtime_s": ("paused by moves, VM ms", 1e3, "{:.1f}"),
+    "far_traffic": ("far pages, % of memory/decision", PERCENT, "{:.3f}"),
+    "move_traffic": ("moves and clones, % of memory/decision", PERCENT, "{:.3f}"),
+    "memory_lent": ("lent, % of memory", PERCENT, "{:.2f}"),
+    "moves_begun": ("moves and clones begun", 1.0, "{:.3f}"),
+    "orders_refused": ("orders refused", 1.0, "{:.3f}"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ from gymbal_envs.simulator.params import GIB, MIB
 from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.panels import vm_colors
+from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.tasks import CACHE
 
 Floats = NDArray[np.float64]
@@ -65,7 +67,8 @@ def record(
     held, needed, lost, cost = [], [], [], []
     of_cache = config.id == CACHE
     capacity = scenario.capacity_bytes
-    for worlds, transition in play(make, [scenario], shape, config):
+    for played, transition in play(make, [scenario], shape, config):
+        worlds = cast(HostWorlds, played)
         time_s.append(interval * (1 + len(time_s)))
         vm, host = worlds.engine.vm[0][:, here], worlds.engine.world_host[0]
         if of_cache:

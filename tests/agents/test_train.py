@@ -130,11 +130,11 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
 def test_an_export_that_differs_from_torch_is_refused(tiny: TrainConfig) -> None:
     env = make_vec_env(tiny)
     network = make_learner(tiny, env).policy.network
-    observations, measured = observed_in_training(tiny, hosts=4, decisions=4)
+    observations, measured, codec = observed_in_training(tiny, num_worlds=4, decisions=4)
     assert "lru_hit_rate" in measured
-    golden = golden_cases(network, observations)
-    check_graph(to_onnx(network, observations[0]), golden, tiny.task.codec)
+    golden = golden_cases(network, observations, codec.signature)
+    check_graph(to_onnx(network, observations[0], codec.signature), golden, codec)
     network.head_out.bias.data.fill_(0.3)
     with pytest.raises(ExportError, match="differs from torch"):
-        check_graph(to_onnx(network, observations[0]), golden, tiny.task.codec)
+        check_graph(to_onnx(network, observations[0], codec.signature), golden, codec)
     env.close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from gymbal_agents.oracles.lookahead import HorizonOracle, PresentOracle
 from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.agent import Agent
-from gymbal_runtime.tasks import TASKS, check_task
+from gymbal_runtime.tasks import OVERLOAD, SITES, TASKS, check_task
 
 
 def _present(worlds: HostWorlds) -> Agent:
@@ -18,12 +19,26 @@ def _horizon(worlds: HostWorlds) -> Agent:
     return HorizonOracle(worlds.engine, worlds.config.id, worlds.config.weights)
 
 
-_ORACLES: dict[str, dict[str, Callable[[HostWorlds], Agent]]] = {
-    task: {"oracle_now": _present, "oracle": _horizon} for task in TASKS
+def _sites(worlds: Any) -> Any:
+    from gymbal_agents.oracles.sites_plans import SitesOracle
+
+    return SitesOracle(worlds.engine, worlds.config.weights)
+
+
+def _overload(worlds: Any) -> Any:
+    from gymbal_agents.oracles.cluster_oracle import OverloadOracle
+
+    return OverloadOracle(worlds)
+
+
+_ORACLES: dict[str, dict[str, Callable[[Any], Agent]]] = {
+    **{task: {"oracle_now": _present, "oracle": _horizon} for task in TASKS},
+    SITES: {"oracle": _sites},
+    OVERLOAD: {"oracle": _overload},
 }
 
 
-def oracles_of(task: str) -> dict[str, Callable[[HostWorlds], Agent]]:
+def oracles_of(task: str) -> dict[str, Callable[[Any], Agent]]:
     """The oracles of a task by name: ``oracle`` knows the future, ``oracle_now`` the present.
 
     Raises:

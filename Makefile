@@ -20,7 +20,7 @@ THIN_STAMP := .venv-thin/.installed
 
 INPUTS := pyproject.toml constraints.txt
 THIN_INPUTS := $(INPUTS) $(shell find runtime -name '*.py')
-BENCHMARKS := engine training runtime fidelity shared_llc llc_profiles
+BENCHMARKS := engine training masked_ppo runtime fidelity shared_llc llc_profiles
 PIP_INSTALL = -m pip install --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
 
 .PHONY: help venv train test test-thin check format bench clean

@@ -15,6 +15,10 @@ B11  The far-tier cliff: half of the memory, on a disk and on memory over RDMA.
 B12  A shared last-level cache against exact LRU simulations, independent references: see
      `shared_llc.py`, which also plays streams of real programs.
 B13  Cache partitioning: UCP (MICRO 2006) and KPart (HPCA 2018): see `cache_gains.py`.
+B3 to B6  Live migration: Clark et al. (NSDI 2005), QEMU's rules, and measured migrations: see
+     `migration_fidelity.py`.
+B15  Moving four VMs between sites, CloudNet (VEE 2011): see `wan.py`.
+B16  Measured slowdown over remote swap: see `remote_swap.py`.
 """
 
 from __future__ import annotations
@@ -39,9 +43,12 @@ from gymbal_runtime.telemetry import empty_telemetry
 sys.path.insert(0, str(Path(__file__).parent))
 from bars import Row, print_table, within
 from cache_gains import cache_rows
+from migration_fidelity import rows as migration_rows
 from monitoring import monitoring_rows
 from opposite_peaks import gains_over_static
+from remote_swap import rows as remote_swap_rows
 from shared_llc import irm_rows
+from wan import wan_rows
 
 MB = 1e6
 
@@ -49,7 +56,7 @@ MB = 1e6
 def main() -> None:
     rows = [
         *idle_tax(), *active_sampler(), *balancing(), *monitoring_rows(), *far_tier_cliff(),
-        *shared_cache(), *cache_rows(),
+        *shared_cache(), *cache_rows(), *migration_rows(), *wan_rows(), *remote_swap_rows(),
     ]  # fmt: skip
     print_table(rows)
     line = {

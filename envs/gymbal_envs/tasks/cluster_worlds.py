@@ -38,7 +38,6 @@ _NOTHING = ClusterObservation(
 
 STATIC_ROOM_FRAC = 0.1
 """Part of a host that a static division leaves free for arrivals."""
-_STATIC = Static()
 
 
 class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
@@ -78,6 +77,7 @@ class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
         )  # fmt: skip
         self.codec = config.codec
         self.local: Agent = settings.local.agent()
+        self._static = Static()
         self._kept_frac = settings.local.kept_frac
         self._shape = shape
         self._clear()
@@ -112,7 +112,7 @@ class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
         fixed = np.repeat(~orders.balance, self.num_hosts)[:, None]
         if fixed.any():
             kept = replace(hosts, budget_bytes=hosts.budget_bytes * (1.0 - STATIC_ROOM_FRAC))
-            balanced = np.where(fixed, _STATIC.act(kept).balloon_bytes, balanced)
+            balanced = np.where(fixed, self._static.act(kept).balloon_bytes, balanced)
         command = Command(balanced)
         spared = leave_spare(command, hosts, self._kept_frac).balloon_bytes
         command = Command(np.where(fixed, balanced, spared))
@@ -126,7 +126,8 @@ class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
     def _reset_agents(self, ended: NDArray[np.bool_] | None = None) -> None:
         super()._reset_agents(ended)
         rows = None if ended is None else np.repeat(ended, self.num_hosts)
-        self.local.reset(self.num_worlds * self.num_hosts, self.num_vms, rows)
+        for agent in (self.local, self._static):
+            agent.reset(self.num_worlds * self.num_hosts, self.num_vms, rows)
 
     def viewer(self) -> Viewer:
         """Somebody who watches cluster 0 from now on."""

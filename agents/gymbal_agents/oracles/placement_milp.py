@@ -61,7 +61,7 @@ class _Rows:
             (np.concatenate(self.factors), np.concatenate(self.columns), ends),
             shape=(len(self.high), num_columns),
         )
-        return LinearConstraint(matrix, -np.inf, np.array(self.high))
+        return LinearConstraint(matrix, -np.inf, np.array(self.high))  # pyright: ignore[reportArgumentType]
 
 
 def optimal_placement(problem: PlacementProblem, time_limit_s: float = 60.0) -> Optimum:
@@ -91,7 +91,7 @@ def optimal_placement(problem: PlacementProblem, time_limit_s: float = 60.0) -> 
     found = milp(
         cost,
         integrality=whole,
-        bounds=Bounds(np.zeros(ends[-1]), highest),
+        bounds=Bounds(np.zeros(ends[-1]), highest),  # pyright: ignore[reportArgumentType]
         constraints=rows.constraint(int(ends[-1])),
         options={"time_limit": time_limit_s, "mip_rel_gap": 1e-6},
     )

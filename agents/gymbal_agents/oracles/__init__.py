@@ -31,15 +31,24 @@ def _overload(worlds: Any) -> Any:
     return OverloadOracle(worlds)
 
 
+def _clairvoyant(worlds: Any) -> Any:
+    from gymbal_agents.oracles.cluster_oracle import clairvoyant
+
+    return clairvoyant(worlds)
+
+
 _ORACLES: dict[str, dict[str, Callable[[Any], Agent]]] = {
     **{task: {"oracle_now": _present, "oracle": _horizon} for task in TASKS},
     SITES: {"oracle": _sites},
-    OVERLOAD: {"oracle": _overload},
+    OVERLOAD: {"clairvoyant": _clairvoyant, "oracle": _overload},
 }
 
 
 def oracles_of(task: str) -> dict[str, Callable[[Any], Agent]]:
-    """The oracles of a task by name: ``oracle`` knows the future, ``oracle_now`` the present.
+    """The oracles of a task by name.
+
+    ``oracle`` knows the future and tries its plans in copies of the worlds; ``oracle_now`` knows
+    the present; ``clairvoyant`` knows the future demand of clusters and tries nothing.
 
     Raises:
         ValueError: there is no such task.

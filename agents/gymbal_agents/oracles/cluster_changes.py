@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gymbal_agents.oracles.cluster_plans import PATIENCE, Item, Plan
 from gymbal_agents.oracles.cluster_scenes import Move, Scene
@@ -28,6 +29,10 @@ SHORT_PATIENCE = 4
 """Decisions for which orders wait that only help at once."""
 SQUEEZE_STEPS = 6
 """Decisions that a squeeze lasts."""
+SQUEEZES = 2.0
+"""Mean number of squeezes that follow the first."""
+LEAST_LUCK = 0.1
+"""A rule that never helps is tried this much less often in the end."""
 EARLY = 10
 """A move may begin so many decisions before it seems due."""
 FIRST_FEW = 2.5
@@ -63,24 +68,46 @@ class Change:
         return plan
 
 
+Floats = NDArray[np.float64]
 Rng = np.random.Generator
 Rule = Callable[[Scene, Rng], Change | None]
 
 
-def draw_changes(scene: Scene, count: int, rng: Rng) -> list[Change]:
+class Luck:
+    """What became of the changes of one cluster so far: what helped is tried more often."""
+
+    def __init__(self) -> None:
+        self._tried = dict.fromkeys(_RULES, 0)
+        self._helped = dict.fromkeys(_RULES, 0)
+
+    def note(self, change: Change, helped: bool) -> None:
+        """A change was tried."""
+        if change.kind in self._tried:
+            self._tried[change.kind] += 1
+            self._helped[change.kind] += helped
+
+    def weights(self) -> Floats:
+        """How often each rule shall be tried; sums to one."""
+        found = [
+            weight * max((2.0 + 10.0 * self._helped[name]) / (2.0 + self._tried[name]), LEAST_LUCK)
+            for name, (weight, _) in _RULES.items()
+        ]
+        return np.array(found) / sum(found)
+
+
+def draw_changes(scene: Scene, count: int, rng: Rng, luck: Luck) -> list[Change]:
     """At most ``count`` changes, all different."""
     found: list[Change] = []
-    if scene.joint:
+    if scene.joint and count > 0:
         found.append(Change("joint", scene.joint))
-    names, weights = list(_RULES), np.array([weight for weight, _ in _RULES.values()])
+    names, weights = list(_RULES), luck.weights()
     for _ in range(20 * count):
         if len(found) >= count:
             break
-        name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
-        change = _RULES[name][1](scene, rng)
+        change = _RULES[names[int(rng.choice(len(names), p=weights))]][1](scene, rng)
         if change is not None and change not in found:
             found.append(change)
-    return found[:count]
+    return found
 
 
 def _begin(move: Move, scene: Scene, rng: Rng) -> Item:
@@ -131,9 +158,14 @@ def _borrow(scene: Scene, rng: Rng) -> Change | None:
 
 
 def _squeeze(scene: Scene, rng: Rng) -> Change | None:
+    """Neighbours give to a VM, or to two of the same host, for one to several minutes."""
     victim, step = scene.victim(rng)
-    when = [step + SQUEEZE_STEPS * k for k in range(int(rng.integers(1, 5)))]
-    items = (Item(one, victim, SQUEEZE, NOBODY, one + SHORT_PATIENCE) for one in when)
+    who = {victim}
+    place = scene.place(victim, step)
+    if place is not None and rng.random() < 0.3:
+        who.add(int(rng.choice(scene.mates(place))))
+    when = [step + SQUEEZE_STEPS * k for k in range(1 + int(rng.exponential(SQUEEZES)))]
+    items = (Item(one, vm, SQUEEZE, NOBODY, one + SHORT_PATIENCE) for one in when for vm in who)
     return Change("squeeze", tuple(items))
 
 
@@ -202,8 +234,8 @@ _RULES: dict[str, tuple[float, Rule]] = {
     "move": (3.0, _promising),
     "two moves": (1.5, _two_moves),
     "any move": (2.0, _any_move),
-    "borrow": (2.0, _borrow),
-    "squeeze": (1.5, _squeeze),
+    "borrow": (1.5, _borrow),
+    "squeeze": (2.0, _squeeze),
     "clone": (0.7, _clone),
     "recall": (0.5, _recall),
     "drop": (2.5, _drop),

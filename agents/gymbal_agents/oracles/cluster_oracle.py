@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_agents.oracles.cluster_plans import Plan, Player, put_orders
-from gymbal_agents.oracles.cluster_search import PlanSearch, SearchSettings
+from gymbal_agents.oracles.cluster_search import PlanSearch, SearchSettings, portfolio
 from gymbal_envs.simulator.cluster import layout as at
 from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
 from gymbal_runtime.cluster.agent import ClusterAgent
@@ -25,12 +27,20 @@ class OverloadOracle(ClusterAgent):
     Args:
         worlds: the clusters to look into.
         settings: how much is tried.
+        agents: the portfolio that the search starts from, besides the clairvoyant's plan.
+        name: how tables call this agent.
     """
 
-    def __init__(self, worlds: ClusterWorlds, settings: SearchSettings | None = None) -> None:
-        self.name = "oracle"
+    def __init__(
+        self,
+        worlds: ClusterWorlds,
+        settings: SearchSettings | None = None,
+        agents: Callable[[], Sequence[ClusterAgent]] = portfolio,
+        name: str = "oracle",
+    ) -> None:
+        self.name = name
         self.worlds = worlds
-        self.search = PlanSearch(worlds, settings)
+        self.search = PlanSearch(worlds, settings, agents)
         self.plans: list[Plan | None] = [None] * worlds.num_worlds
         self.expected = np.zeros(worlds.num_worlds)  # (C,) reward of the rest when it was planned
         self._players: list[tuple[NDArray[np.int64], Player]] = []
@@ -63,3 +73,8 @@ class OverloadOracle(ClusterAgent):
             stay = ~np.isin(clusters, which)
             if stay.any():
                 self._players.append((clusters[stay], player.only(np.flatnonzero(stay))))
+
+
+def clairvoyant(worlds: ClusterWorlds) -> OverloadOracle:
+    """Knows the future, but tries nothing: the plan of the placement problem as it is."""
+    return OverloadOracle(worlds, SearchSettings(tries=0), tuple, name="clairvoyant")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_agents.oracles.clairvoyant import clairvoyant_plan
-from gymbal_agents.oracles.cluster_changes import Change, draw_changes
+from gymbal_agents.oracles.cluster_changes import Change, Luck, draw_changes
 from gymbal_agents.oracles.cluster_foresight import foresee
 from gymbal_agents.oracles.cluster_plans import Plan
 from gymbal_agents.oracles.cluster_scenes import scene_of
@@ -42,8 +42,7 @@ class SearchSettings:
         part_steps: decisions whose orders are changed before the search goes on.
         window_steps: decisions from the beginning of a part on in which losses are looked at.
         tries: changes of a cluster that are tried side by side, at most.
-        rounds: how often in each part, at most.
-        in_vain: rounds without success after which a cluster's part is left as it is.
+        rounds: how often in each part.
         cost_per_try: avoidable cost within the window that is worth one try.
         lead: reward by which a trial may be behind after the window without being given up.
         usable_frac: part of a host's memory that local agents bring to use.
@@ -52,10 +51,9 @@ class SearchSettings:
 
     part_steps: int = 30
     window_steps: int = 60
-    tries: int = 8
-    rounds: int = 4
-    in_vain: int = 2
-    cost_per_try: float = 0.02
+    tries: int = 12
+    rounds: int = 2
+    cost_per_try: float = 0.01
     lead: float = 0.03
     usable_frac: float = 0.9
     seed: int = 0
@@ -109,7 +107,9 @@ class PlanSearch:
         present.follow(self.worlds, which)
         steps = steps_left(present)
         plans, value = self._start(present, steps)
-        chance = [np.random.default_rng([self.settings.seed, seed]) for seed in _seeds(present)]
+        chance = [
+            (np.random.default_rng([self.settings.seed, seed]), Luck()) for seed in _seeds(present)
+        ]
         if self.settings.tries == 0 or self.settings.rounds == 0:
             return plans, value
         now, passed = Moment(present, 0, [[] for _ in which]), np.zeros(which.size)
@@ -142,9 +142,9 @@ class PlanSearch:
         now: Moment,
         plans: list[Plan],
         last: int,
-        chance: Sequence[np.random.Generator],
+        chance: Sequence[tuple[np.random.Generator, Luck]],
     ) -> None:
-        """Change the orders of one part, in place, as long as that helps and rounds are left."""
+        """Change the orders of one part, in place."""
         settings, everyone = self.settings, np.arange(len(plans))
         best = try_plans(now, everyone, plans, settings.window_steps, self.worlds)
         cost = best.avoidable[: settings.window_steps].sum(axis=0)
@@ -153,24 +153,25 @@ class PlanSearch:
             int(n): foresee(now.twins.engine, int(n), settings.usable_frac)
             for n in np.flatnonzero(tries)
         }
-        more: dict[int, list[Change]] = {n: [] for n in ahead}
-        in_vain = dict.fromkeys(ahead, 0)
+        more: dict[int, list[Change]] = {}
         for turn in range(settings.rounds):
             drawn: list[tuple[int, Change]] = []
-            for n, mine in more.items():
-                if in_vain[n] < settings.in_vain:
-                    scene = scene_of(ahead[n], plans[n], best, n, now.step, last, turn == 0)
-                    mine = mine + draw_changes(scene, int(tries[n]) - len(mine), chance[n])
-                    drawn += [(n, change) for change in mine]
+            for n, foresight in ahead.items():
+                mine = more.get(n, [])
+                scene = scene_of(foresight, plans[n], best, n, now.step, last, turn == 0)
+                mine += draw_changes(scene, int(tries[n]) - len(mine), *chance[n])
+                drawn += [(n, change) for change in mine]
             if not drawn:
                 return
-            helped = self._try(now, plans, best, drawn)
-            for n in ahead:
-                more[n] = helped.get(n, [])
-                in_vain[n] = 0 if n in helped else in_vain[n] + 1
+            more = self._try(now, plans, best, drawn, chance)
 
     def _try(
-        self, now: Moment, plans: list[Plan], best: Trial, drawn: list[tuple[int, Change]]
+        self,
+        now: Moment,
+        plans: list[Plan],
+        best: Trial,
+        drawn: list[tuple[int, Change]],
+        chance: Sequence[tuple[np.random.Generator, Luck]],
     ) -> dict[int, list[Change]]:
         """Keep the best change of each cluster.
 
@@ -182,7 +183,8 @@ class PlanSearch:
         rival = Rival(best.reward[:, origin], settings.window_steps, settings.lead)
         found = try_plans(now, origin, changed, settings.window_steps, self.worlds, rival)
         gain = found.value - best.value[origin]
-        for (_, change), one in zip(drawn, gain, strict=True):
+        for (n, change), one in zip(drawn, gain, strict=True):
+            chance[n][1].note(change, bool(one > BETTER))
             self._count(change, float(one))
         order = np.argsort(-gain, kind="stable")
         helped: dict[int, list[int]] = {}

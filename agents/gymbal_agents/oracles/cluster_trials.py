@@ -17,8 +17,8 @@ from gymbal_runtime.cluster.telemetry import NOBODY, ClusterTelemetry
 
 Floats = NDArray[np.float64]
 
-MOST_COPIES = 256
-"""Copies that live at a time: memory is finite."""
+MOST_HOSTS = 2048
+"""Hosts of copies that live at a time: memory is finite."""
 
 
 @dataclass(eq=False)
@@ -146,9 +146,10 @@ def try_plans(
     steps = plans[0].balance.size - now.step
     engine = now.twins.engine
     trial = Trial.empty(len(plans), steps, window, engine.num_hosts, engine.num_vms)
-    for first in range(0, len(plans), MOST_COPIES):
-        _play(now, origin, plans, trial, np.arange(first, min(first + MOST_COPIES, len(plans))),
-              like, rival)  # fmt: skip
+    at_once = max(MOST_HOSTS // engine.num_hosts, 1)
+    for first in range(0, len(plans), at_once):
+        some = np.arange(first, min(first + at_once, len(plans)))
+        _play(now, origin, plans, trial, some, like, rival)
     return trial
 
 
@@ -192,9 +193,9 @@ def play_agents(
     Returns:
         For each agent the plan of each cluster, and the rewards (A, N).
     """
-    at_once = max(MOST_COPIES // source.count, 1)
+    at_once = max(MOST_HOSTS // (source.count * source.engine.num_hosts), 1)
     plans: list[list[Plan]] = []
-    values = []
+    values = [np.zeros((0, source.count))]
     for first in range(0, len(agents), at_once):
         some, value = _play_some(source, agents[first : first + at_once], steps, like)
         plans += some

@@ -24,7 +24,8 @@ from gymbal_runtime.bundle_file import (
     unpack,
 )
 from gymbal_runtime.golden import GoldenCase, decode_golden, encode_golden
-from gymbal_runtime.manifest import Manifest, content_hash, decode_manifest, encode_manifest
+from gymbal_runtime.hashing import content_hash
+from gymbal_runtime.manifest import Manifest, decode_manifest, encode_manifest
 from gymbal_runtime.policy import OnnxPolicy
 from gymbal_runtime.policy_kinds import kind_of
 from gymbal_runtime.signature import PolicyCodec

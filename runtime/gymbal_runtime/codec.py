@@ -7,8 +7,6 @@ named heuristic proposes, so that zero is exactly the heuristic.
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
 
@@ -16,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_runtime.command import Command
+from gymbal_runtime.hashing import content_hash
 from gymbal_runtime.observation import HISTORY_STEPS, History, Layout, layout_of
-from gymbal_runtime.signature import Bounds, Signature
+from gymbal_runtime.quantities import bounds_of
+from gymbal_runtime.signature import Bounds, Signature, float32_bounds
 from gymbal_runtime.tasks import BALLOON, CACHE, HOST, check_task
 from gymbal_runtime.telemetry import Telemetry
 
@@ -31,15 +31,6 @@ class Observation(TypedDict):
     vms: NDArray[np.float32]  # (H, V, F), zero where no VM is present
     host: NDArray[np.float32]  # (H, G)
     present: NDArray[np.float32]  # (H, V) 1 where a VM is present
-
-
-def as_dict(observation: Observation) -> dict[str, NDArray[np.float32]]:
-    """The same arrays in a plain dict, the type that Gymnasium and stable-baselines3 expect."""
-    return {
-        "vms": observation["vms"],
-        "host": observation["host"],
-        "present": observation["present"],
-    }
 
 
 @dataclass(frozen=True)
@@ -123,21 +114,13 @@ class Codec:
 
     def fingerprint(self) -> str:
         """Hash of `spec`: two codecs with the same fingerprint read a policy the same way."""
-        canonical = json.dumps(self.spec(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return content_hash(self.spec())
 
     def bounds(self) -> dict[str, Bounds]:
         """Lower and upper bound of each feature: ``vms`` (F,), ``host`` (G,)."""
         layout = self.layout
-        pairs = zip(layout.vm_bounds, layout.history_bounds, strict=True)
-        low, high = (np.concatenate([now, *[then] * HISTORY_STEPS]) for now, then in pairs)
-        return {
-            "vms": (low.astype(np.float32), high.astype(np.float32)),
-            "host": (
-                layout.host_bounds[0].astype(np.float32),
-                layout.host_bounds[1].astype(np.float32),
-            ),
-        }
+        vms = bounds_of(layout.vm + layout.history * HISTORY_STEPS)
+        return float32_bounds(vms=vms, host=layout.host_bounds)
 
     def initial_history(self, num_hosts: int, num_vms: int) -> History:
         """The memory before the first decision: nothing changed so far."""

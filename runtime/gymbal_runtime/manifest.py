@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 from typing import Annotated, Any
 
 import msgspec
 
 from gymbal_runtime import __version__
 from gymbal_runtime.bundle_file import FORMAT_VERSION
+from gymbal_runtime.hashing import content_hash
 from gymbal_runtime.signature import MAX_HOSTS, MAX_VMS, PolicyCodec
 from gymbal_runtime.training_range import TrainingRange
 
@@ -113,12 +112,6 @@ def make_manifest(
         versions=versions,
         created=created,
     )
-
-
-def content_hash(content: dict[str, Any]) -> str:
-    """sha256 of plain JSON types, independent of key order; the codec hashes its spec this way."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

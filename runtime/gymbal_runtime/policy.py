@@ -61,17 +61,34 @@ def check_action(
     Raises:
         InvalidActionError: wrong type or shape, or NaN or infinity where it was asked.
     """
-    try:
-        array = np.asarray(action, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidActionError(f"action is not an array of numbers: {error}") from error
-    expected = (*observation[asked].shape, *axes)
-    if array.shape != expected:
-        raise InvalidActionError(f"action has shape {array.shape}, expected {expected}")
+    array = _numbers("action", action, (*observation[asked].shape, *axes), np.float32)
     if not np.isfinite(array).all() and not np.isfinite(array[observation[asked] > 0]).all():
         what = "for a VM that is present" if asked == "present" else f"where `{asked}` asks for it"
         raise InvalidActionError(f"action is NaN or infinite {what}")
     return array
+
+
+def check_choice(answer: object, mask: NDArray[np.floating]) -> NDArray[np.int64]:
+    """The answer as numbers of choices, if each is a legal one.
+
+    Args:
+        answer: anything.
+        mask: (..., A) positive where legal.
+
+    Returns:
+        (...) each in 0..A-1.
+
+    Raises:
+        InvalidActionError: wrong type or shape, not whole numbers, or a choice that is masked.
+    """
+    *rows, count = mask.shape
+    given = _numbers("choice", answer, tuple(rows), np.float64)
+    if not ((given >= 0) & (given < count) & (given == np.floor(given))).all():
+        raise InvalidActionError(f"a choice is not a whole number in 0..{count - 1}")
+    choice = given.astype(np.int64)
+    if not (np.take_along_axis(mask, choice[..., None], axis=-1) > 0).all():
+        raise InvalidActionError("a choice is not legal")
+    return choice
 
 
 def best_legal(scores: NDArray[np.float32], mask: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -175,6 +192,21 @@ class OnnxPolicy:
         outputs = [node.name for node in self._session.get_outputs()]
         if outputs != [self.signature.output]:
             raise PolicyError(f"outputs are {outputs}, expected ['{self.signature.output}']")
+
+
+def _numbers(what: str, answer: object, shape: tuple[int, ...], kind: type) -> NDArray[Any]:
+    """The answer as an array of this shape and type.
+
+    Raises:
+        InvalidActionError: it is none.
+    """
+    try:
+        array: NDArray[Any] = np.asarray(answer, dtype=kind)
+    except (TypeError, ValueError) as error:
+        raise InvalidActionError(f"{what} is not an array of numbers: {error}") from error
+    if array.shape != shape:
+        raise InvalidActionError(f"{what} has shape {array.shape}, expected {shape}")
+    return array
 
 
 def _open_session(graph: bytes) -> Any:

@@ -128,3 +128,11 @@ class PolicyCodec(Protocol):
     def bounds(self) -> dict[str, Bounds]:
         """Lower and upper bound of each feature of each of the signature's tables."""
         ...
+
+
+def float32_bounds(**tables: tuple[NDArray[np.float64], NDArray[np.float64]]) -> dict[str, Bounds]:
+    """Bounds of each table in the precision of observations."""
+    return {
+        name: (low.astype(np.float32), high.astype(np.float32))
+        for name, (low, high) in tables.items()
+    }

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from gymbal_runtime.codec import Codec, Observation
-from gymbal_runtime.policy import InvalidActionError, OnnxPolicy, Policy, PolicyError, check_action
+from gymbal_runtime.policy import (
+    InvalidActionError,
+    OnnxPolicy,
+    Policy,
+    PolicyError,
+    check_action,
+    check_choice,
+)
 from gymbal_runtime.tasks import BALLOON
 
 CODEC = Codec(BALLOON, "senpai")
@@ -83,3 +90,29 @@ def test_check_action__nan_only_where_no_vm_is():
 def test_check_action__refuses_wrong_shapes_and_types(action):
     with pytest.raises(InvalidActionError):
         check_action(action, make_observation(1, 3))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (np.zeros(2), r"has shape \(2,\), expected \(1,\)"),
+        (np.array([0.5]), r"whole number in 0\.\.3"),
+        (np.array([np.nan]), "whole number"),
+        (np.array([10**6]), "whole number"),
+        (np.array([3]), "not legal"),
+        (["a"], "not an array of numbers"),
+    ],
+)
+def test_check_choice__refuses_what_is_no_legal_choice(answer, message):
+    with pytest.raises(InvalidActionError, match=message):
+        check_choice(answer, np.array([[1, 1, 0, 0]], dtype=np.float32))
+
+
+def test_check_choice__is_made_over_the_last_axis():
+    mask = np.zeros((2, 3, 4), dtype=np.float32)
+    mask[0, :, 1] = mask[1, :, 2] = 1
+    choice = check_choice([[1.0] * 3, [2.0] * 3], mask)
+    assert choice.dtype == np.int64
+    assert choice.tolist() == [[1] * 3, [2] * 3]
+    with pytest.raises(InvalidActionError, match="not legal"):
+        check_choice(choice[::-1], mask)

@@ -12,7 +12,7 @@ import pytest
 
 from gymbal_runtime.bundle import BundleError, parse_bundle, read_bundle, write_bundle
 from gymbal_runtime.bundle_file import pack, unpack
-from gymbal_runtime.cluster.codec import default_cluster_codec
+from gymbal_runtime.cluster.codec import ClusterCodec
 from gymbal_runtime.cluster.codec_agent import ClusterCodecAgent
 from gymbal_runtime.codec import default_codec
 from gymbal_runtime.codec_agent import CodecAgent
@@ -22,7 +22,7 @@ from gymbal_runtime.manifest import make_manifest
 from gymbal_runtime.policy import Chooser, InvalidActionError, OnnxPolicy, PolicyError, best_legal
 from gymbal_runtime.policy_kinds import kind_of
 from gymbal_runtime.signature import SCORES, PolicyCodec, Signature
-from gymbal_runtime.sites.codec import default_sites_codec
+from gymbal_runtime.sites.codec import SitesCodec
 from gymbal_runtime.sites.codec_agent import SitesCodecAgent
 from gymbal_runtime.tasks import CLUSTER_TASKS, OVERLOAD, SITES, TASKS
 from gymbal_runtime.training_range import (
@@ -34,14 +34,14 @@ from gymbal_runtime.training_range import (
 )
 
 SIZES = {"hosts": 4, "vms": 5, "clusters": 3, "worlds": 3}
-CHOICES = [default_cluster_codec(), default_sites_codec()]
+CHOICES = [ClusterCodec(), SitesCodec()]
 Observation = dict[str, np.ndarray]
 
 
 def codec_of(task: str) -> PolicyCodec:
     if task == OVERLOAD:
-        return default_cluster_codec()
-    return default_sites_codec() if task == SITES else default_codec(task)
+        return ClusterCodec()
+    return SitesCodec() if task == SITES else default_codec(task)
 
 
 def observed(codec: PolicyCodec, seed: int = 0) -> Observation:

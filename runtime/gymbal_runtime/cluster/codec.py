@@ -6,8 +6,6 @@ cluster and decision; it sees which one its heuristic would choose.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -41,8 +39,9 @@ from gymbal_runtime.cluster.rows import (
 )
 from gymbal_runtime.cluster.suffering import Floors
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
+from gymbal_runtime.hashing import content_hash
 from gymbal_runtime.observation import HISTORY_STEPS
-from gymbal_runtime.signature import MAX_HOSTS, SCORES, Bounds, Signature
+from gymbal_runtime.signature import MAX_HOSTS, SCORES, Bounds, Signature, float32_bounds
 from gymbal_runtime.tasks import OVERLOAD, check_task
 from gymbal_runtime.telemetry import Bools, Floats
 
@@ -146,19 +145,11 @@ class ClusterCodec:
 
     def fingerprint(self) -> str:
         """Hash of `spec`: two codecs with the same fingerprint read a policy the same way."""
-        canonical = json.dumps(self.spec(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return content_hash(self.spec())
 
     def bounds(self) -> dict[str, Bounds]:
         """Lower and upper bound of each feature: ``vms`` (F,), ``hosts`` (G,), ``cluster`` (J,)."""
-        return {
-            name: (low.astype(np.float32), high.astype(np.float32))
-            for name, (low, high) in (
-                ("vms", CANDIDATE_BOUNDS),
-                ("hosts", HOST_BOUNDS),
-                ("cluster", CLUSTER_BOUNDS),
-            )
-        }
+        return float32_bounds(vms=CANDIDATE_BOUNDS, hosts=HOST_BOUNDS, cluster=CLUSTER_BOUNDS)
 
     def initial_history(self, num_clusters: int, num_hosts: int, num_vms: int) -> ClusterHistory:
         """The memory before the first decision: nothing changed so far."""
@@ -234,15 +225,6 @@ class ClusterCodec:
         if base is None:
             return orders
         return replace(orders, balance=base.balance, pool_bytes=base.pool_bytes)
-
-
-def default_cluster_codec(task: str = OVERLOAD) -> ClusterCodec:
-    """The codec that training starts from.
-
-    Raises:
-        ValueError: there is no such task, or it is not about overloads.
-    """
-    return ClusterCodec(task)
 
 
 def _target_flags(told: Orders) -> Floats:

@@ -15,20 +15,12 @@ from gymbal_runtime.cluster.quantities import (
     VM_QUANTITIES,
 )
 from gymbal_runtime.cluster.rows import Candidates, Columns
-from gymbal_runtime.observation import HISTORY_STEPS
+from gymbal_runtime.observation import HISTORY_STEPS, Bounds
 from gymbal_runtime.quantities import Quantity, bounds_of
-from gymbal_runtime.telemetry import Floats
 
-Bounds = tuple[Floats, Floats]
-
-VM_BOUNDS = bounds_of(VM_QUANTITIES)
-HISTORY_BOUNDS = bounds_of(HISTORY_QUANTITIES)
 HOST_BOUNDS = bounds_of(HOST_QUANTITIES)
 CLUSTER_BOUNDS = bounds_of(CLUSTER_QUANTITIES)
-CANDIDATE_BOUNDS: Bounds = (
-    np.concatenate([VM_BOUNDS[0], *[HISTORY_BOUNDS[0]] * HISTORY_STEPS]),
-    np.concatenate([VM_BOUNDS[1], *[HISTORY_BOUNDS[1]] * HISTORY_STEPS]),
-)
+CANDIDATE_BOUNDS = bounds_of(VM_QUANTITIES + HISTORY_QUANTITIES * HISTORY_STEPS)
 """Of a candidate's whole row (F,): what is seen now, then the changes of each remembered step."""
 
 
@@ -42,19 +34,6 @@ class ClusterObservation(TypedDict):
     cluster: NDArray[np.float32]  # (C, J)
     proposed: NDArray[np.float32]  # (C, 1) action that the heuristic would choose
     mask: NDArray[np.float32]  # (C, A) 1 where the action is legal
-
-
-def as_dict(observation: ClusterObservation) -> dict[str, NDArray[np.float32]]:
-    """The same arrays in a plain dict, the type that Gymnasium and stable-baselines3 expect."""
-    return {
-        "vms": observation["vms"],
-        "vm_present": observation["vm_present"],
-        "hosts": observation["hosts"],
-        "host_present": observation["host_present"],
-        "cluster": observation["cluster"],
-        "proposed": observation["proposed"],
-        "mask": observation["mask"],
-    }
 
 
 def vm_rows(columns: Columns, seen: Candidates, memory: ClusterHistory) -> NDArray[np.float32]:

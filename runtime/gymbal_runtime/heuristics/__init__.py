@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.building import build
-from gymbal_runtime.cluster.heuristics import OVERLOAD_HEURISTICS
 from gymbal_runtime.heuristics.cache import CACHE_HEURISTICS
 from gymbal_runtime.heuristics.esx import Esx
 from gymbal_runtime.heuristics.host import HOST_HEURISTICS
@@ -19,21 +19,17 @@ from gymbal_runtime.heuristics.qmemman import Qmemman
 from gymbal_runtime.heuristics.senpai import Senpai
 from gymbal_runtime.heuristics.squeezed import Squeezed
 from gymbal_runtime.heuristics.static import Static
-from gymbal_runtime.sites.heuristics import SITES_HEURISTICS
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES, check_task
+from gymbal_runtime.tasks import BALLOON, CACHE, CLUSTER_TASKS, HOST, OVERLOAD, check_task
 
 _ALL = (Static, Proportional, Esx, Mom, Proxmox, Qmemman, Squeezed, Senpai, Meb)
 
 HEURISTICS: dict[str, type[PeriodicHeuristic]] = {heuristic.name: heuristic for heuristic in _ALL}
 """Every balloon heuristic by the name under which configurations and policy bundles know it."""
 
-
-_BY_TASK: dict[str, dict[str, type[Any]]] = {
-    BALLOON: dict(HEURISTICS),
-    CACHE: dict(CACHE_HEURISTICS),
-    HOST: dict(HOST_HEURISTICS),
-    OVERLOAD: dict(OVERLOAD_HEURISTICS),
-    SITES: dict(SITES_HEURISTICS),
+_OF_ONE_HOST: dict[str, Mapping[str, type[Any]]] = {
+    BALLOON: HEURISTICS,
+    CACHE: CACHE_HEURISTICS,
+    HOST: HOST_HEURISTICS,
 }
 
 
@@ -47,7 +43,7 @@ def heuristics_of(task: str) -> dict[str, type[Any]]:
         ValueError: there is no such task.
     """
     check_task(task)
-    return dict(_BY_TASK[task])
+    return dict(_OF_ONE_HOST[task] if task in _OF_ONE_HOST else _of_several_hosts(task))
 
 
 def make_heuristic(name: str, **options: Any) -> Agent:
@@ -61,9 +57,27 @@ def make_heuristic(name: str, **options: Any) -> Agent:
         ValueError: if there is no such heuristic or it has no such option (the message lists those
             that exist), or if an option is out of range.
     """
-    known = {own: rules[own] for rules in _BY_TASK.values() for own in sorted(rules)}
+    known = _by_name(_OF_ONE_HOST.values())
+    if name not in known:
+        known |= _by_name(_of_several_hosts(task) for task in CLUSTER_TASKS)
     agent: Agent = build("heuristic", known, name, options)
     return agent
+
+
+def _of_several_hosts(task: str) -> Mapping[str, type[Any]]:
+    # Imported here: a controller of one host needs none of them.
+    if task == OVERLOAD:
+        from gymbal_runtime.cluster.heuristics import OVERLOAD_HEURISTICS
+
+        return OVERLOAD_HEURISTICS
+    from gymbal_runtime.sites.heuristics import SITES_HEURISTICS
+
+    return SITES_HEURISTICS
+
+
+def _by_name(groups: Iterable[Mapping[str, type[Any]]]) -> dict[str, type[Any]]:
+    """All heuristics of these groups, in alphabetical order within each."""
+    return {name: rules[name] for rules in groups for name in sorted(rules)}
 
 
 __all__ = ["HEURISTICS", "PeriodicHeuristic", "heuristics_of", "make_heuristic"]

@@ -6,17 +6,15 @@ it sees which one its heuristic would choose.
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_runtime.hashing import content_hash
 from gymbal_runtime.observation import HISTORY_STEPS
-from gymbal_runtime.signature import MAX_VMS, SCORES, Bounds, Signature
+from gymbal_runtime.signature import MAX_VMS, SCORES, Bounds, Signature, float32_bounds
 from gymbal_runtime.sites.estimates import stop_downtime_s
 from gymbal_runtime.sites.orders import (
     COLD,
@@ -41,9 +39,6 @@ from gymbal_runtime.tasks import SITES, check_task
 from gymbal_runtime.telemetry import Bools
 
 SITES_CODEC_VERSION = 1
-
-DEFAULT_HEURISTIC = "smart_stop_cbr"
-DEFAULT_OPTIONS: dict[str, Any] = {}
 
 
 class SitesObservation(TypedDict):
@@ -74,8 +69,8 @@ class SitesCodec:
     """
 
     task: str = SITES
-    heuristic: str = DEFAULT_HEURISTIC
-    options: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(DEFAULT_OPTIONS))
+    heuristic: str = "smart_stop_cbr"
+    options: dict[str, Any] = field(default_factory=dict)
     longest_pause_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -142,15 +137,11 @@ class SitesCodec:
 
     def fingerprint(self) -> str:
         """Hash of `spec`: two codecs with the same fingerprint read a policy the same way."""
-        canonical = json.dumps(self.spec(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return content_hash(self.spec())
 
     def bounds(self) -> dict[str, Bounds]:
         """Lower and upper bound of each feature: ``vms`` (F,), ``host`` (G,)."""
-        return {
-            name: (low.astype(np.float32), high.astype(np.float32))
-            for name, (low, high) in (("vms", VM_BOUNDS), ("host", WORLD_BOUNDS))
-        }
+        return float32_bounds(vms=VM_BOUNDS, host=WORLD_BOUNDS)
 
     def initial_history(self, num_worlds: int, num_vms: int) -> SitesHistory:
         """The memory before the first decision: nothing changed so far."""
@@ -212,12 +203,3 @@ class SitesCodec:
         if base is None:
             return SitesOrders.of(verb)
         return SitesOrders(verb, np.where(verb == base.verb, base.stop_rule, 0).astype(np.int8))
-
-
-def default_sites_codec(task: str = SITES) -> SitesCodec:
-    """The codec that training starts from.
-
-    Raises:
-        ValueError: there is no such task, or it is not about moves between sites.
-    """
-    return SitesCodec(task)

@@ -23,11 +23,11 @@ from gymbal_agents.masked_policy import make_network
 from gymbal_agents.set_network import SetNetwork
 from gymbal_agents.torch_policy import Network, TorchPolicy
 from gymbal_runtime.bundle import golden_error, read_bundle, write_bundle
-from gymbal_runtime.cluster.codec import default_cluster_codec
+from gymbal_runtime.cluster.codec import ClusterCodec
 from gymbal_runtime.manifest import make_manifest
 from gymbal_runtime.policy import Chooser, OnnxPolicy
 from gymbal_runtime.signature import PolicyCodec
-from gymbal_runtime.sites.codec import default_sites_codec
+from gymbal_runtime.sites.codec import SitesCodec
 from gymbal_runtime.training_range import range_of
 
 Seen = dict[str, np.ndarray]
@@ -57,7 +57,7 @@ def observed(codec: PolicyCodec, size: int, worlds: int = 6) -> Seen:
     return seen
 
 
-@pytest.fixture(params=[default_cluster_codec(), default_sites_codec()], ids=["cluster", "sites"])
+@pytest.fixture(params=[ClusterCodec(), SitesCodec()], ids=["cluster", "sites"])
 def codec(request: pytest.FixtureRequest) -> PolicyCodec:
     return request.param
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gymbal_runtime.cluster.codec import ClusterCodec, default_cluster_codec
+from gymbal_runtime.cluster.codec import ClusterCodec
 from gymbal_runtime.cluster.history import ClusterHistory
 from gymbal_runtime.cluster.orders import (
     BORROW,
@@ -35,7 +35,7 @@ GOLDEN = "fc7a0ae82744dbaa6677c4cbf90082a632a7902be869a69bbd8a2e0e6f3d27cb"
 
 @pytest.fixture(scope="module")
 def codec() -> ClusterCodec:
-    return default_cluster_codec()
+    return ClusterCodec()
 
 
 def _encode(codec, record, base=None, history=None):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gymbal_runtime.cluster.codec import default_cluster_codec
-from gymbal_runtime.cluster.codec_agent import ClusterCodecAgent, check_choice
+from gymbal_runtime.cluster.codec import ClusterCodec
+from gymbal_runtime.cluster.codec_agent import ClusterCodecAgent
 from gymbal_runtime.cluster.heuristics import make_cluster_heuristic
 from gymbal_runtime.cluster.orders import WAIT
 from gymbal_runtime.policy import InvalidActionError
@@ -22,7 +22,7 @@ def nothing(observation):
 
 
 def test_a_policy_that_follows_gives_one_of_the_heuristics_orders(random_cluster, later):
-    codec = default_cluster_codec()
+    codec = ClusterCodec()
     agent, rule = ClusterCodecAgent(codec, proposed), make_cluster_heuristic(codec.heuristic)
     record = random_cluster(0, 6, 4, 6)
     given = 0
@@ -45,7 +45,7 @@ def test_reset__makes_marked_clusters_new_and_no_other(random_cluster, later):
         return nothing(observation)
 
     def run(*resets):
-        agent = ClusterCodecAgent(default_cluster_codec(), policy)
+        agent = ClusterCodecAgent(ClusterCodec(), policy)
         agent.reset(3, 5)
         record = random_cluster(1)
         agent.act(record)
@@ -61,7 +61,7 @@ def test_reset__makes_marked_clusters_new_and_no_other(random_cluster, later):
 
 
 def test_a_record_unlike_training_is_refused_where_the_range_is_known(random_cluster):
-    codec = default_cluster_codec()
+    codec = ClusterCodec()
     record = random_cluster(2, 8, 4, 6)
     rule = make_cluster_heuristic(codec.heuristic)
     seen, _ = codec.encode(record, rule.act(record), codec.initial_history(*record.shape))
@@ -74,19 +74,21 @@ def test_a_record_unlike_training_is_refused_where_the_range_is_known(random_clu
     ClusterCodecAgent(codec, nothing).act(record)
 
 
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (np.zeros(2), "shape"),
-        (np.array([0.5]), "whole number"),
-        (np.array([np.nan]), "whole number"),
-        (np.array([10**6]), "whole number"),
-        (np.array([3]), "not legal"),
-        (["a"], "array of numbers"),
-    ],
-)
-def test_check_choice__refuses_what_is_no_legal_action(answer, message):
-    observation = {"mask": np.array([[1, 1, 0, 0]], dtype=np.float32)}
-    with pytest.raises(InvalidActionError, match=message):
-        check_choice(answer, observation)
-    assert check_choice(np.array([1.0]), observation)[0] == 1
+def test_an_illegal_choice_is_refused(random_cluster):
+    agent = ClusterCodecAgent(ClusterCodec(), lambda observation: nothing(observation) - 1)
+    with pytest.raises(InvalidActionError, match="whole number in 0"):
+        agent.act(random_cluster(3))
+
+
+def test_a_record_of_another_shape_starts_a_new_history(random_cluster):
+    seen = []
+
+    def policy(observation):
+        seen.append(observation["vms"].copy())
+        return nothing(observation)
+
+    agent, fresh = (ClusterCodecAgent(ClusterCodec(), policy) for _ in range(2))
+    agent.act(random_cluster(4, 3, 3, 5))
+    agent.act(random_cluster(5, 3, 4, 5))
+    fresh.act(random_cluster(5, 3, 4, 5))
+    np.testing.assert_array_equal(seen[1], seen[2])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
@@ -35,6 +37,19 @@ def test_tunables_are_options_and_their_ranges_hold_the_default(name: str) -> No
 def test_unknown_heuristic() -> None:
     with pytest.raises(ValueError, match="no heuristic 'esxi'; there are esx, meb, mom"):
         make_heuristic("esxi")
+    with pytest.raises(ValueError, match=r"stacked, .*ski_rental, .*xen_30_rounds"):
+        make_heuristic("esxi")
+
+
+def test_rules_of_clusters_and_sites_are_imported_only_where_they_are_asked_for() -> None:
+    code = (
+        "import sys; from gymbal_runtime.heuristics import make_heuristic\n"
+        "def several(): return [m for m in sys.modules if m.startswith(PACKAGES)]\n"
+        "PACKAGES = ('gymbal_runtime.cluster', 'gymbal_runtime.sites')\n"
+        "make_heuristic('meb'); assert not several(), several()\n"
+        "make_heuristic('delay'); assert several()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_unknown_option() -> None:

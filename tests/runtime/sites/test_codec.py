@@ -5,7 +5,7 @@ import pytest
 
 from gymbal_runtime.observation import HISTORY_STEPS
 from gymbal_runtime.signature import SCORES
-from gymbal_runtime.sites.codec import SitesCodec, default_sites_codec
+from gymbal_runtime.sites.codec import SitesCodec
 from gymbal_runtime.sites.heuristics import make_sites_heuristic
 from gymbal_runtime.sites.orders import (
     COLD,
@@ -156,7 +156,7 @@ def test_following_the_heuristic_takes_its_stop_rule(plain):
 
 
 def test_the_fingerprint_names_everything_that_matters():
-    assert CODEC.fingerprint() == default_sites_codec().fingerprint()
+    assert CODEC.fingerprint() == SitesCodec().fingerprint()
     others = [
         SitesCodec(heuristic="smart_stop"),
         SitesCodec(options={"concurrency": 2.0}),

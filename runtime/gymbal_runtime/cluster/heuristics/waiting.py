@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,9 +28,9 @@ class _Waiting(ClusterRule):
 
     borrow: bool = True
 
+    @abstractmethod
     def _theta_s(self, telemetry: ClusterTelemetry, seen: Situation) -> Floats:
         """Age of an overload at which its VM moves, (C, H, V) s; infinite: never."""
-        raise NotImplementedError
 
     def _decide(self, telemetry: ClusterTelemetry, seen: Situation, draft: Draft) -> None:
         if self.borrow:

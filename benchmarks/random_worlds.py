@@ -91,7 +91,3 @@ class RandomWorlds:
         ended = (np.arange(NUM_WORLDS) + self.now) % EPISODE == 0
         seen = self.seen[self.now % 8]
         return Transition(seen, self.rewards[self.now % 8], {}, ended, seen)
-
-    def step_base(self) -> Transition:
-        """Nobody proposes anything here."""
-        raise NotImplementedError

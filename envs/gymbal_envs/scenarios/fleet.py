@@ -77,6 +77,11 @@ class FleetConfig:
         if self.monitor not in (0, 1, 2):
             raise ScenarioError(f"monitor must be 0, 1 or 2, not {self.monitor}")
 
+    @property
+    def num_knots(self) -> int:
+        """Demand knots of an episode."""
+        return round(self.episode_s / self.knot_s) + 1
+
 
 class FleetScenarios:
     """Scenario number ``index`` of a seed: the same whenever and wherever it is drawn.

@@ -61,7 +61,7 @@ class HostDraw:
                 "lower smallest_vm_mib"
             )
         self._profiles = resolve_profiles(config.profiles)
-        self.num_knots = round(config.episode_s / config.knot_s) + 1
+        self.num_knots = config.num_knots
 
     def __call__(
         self,

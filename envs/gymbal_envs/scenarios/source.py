@@ -109,9 +109,7 @@ class ScenarioConfig:
         """Demand knots of every scenario."""
         if self.toy:
             return int(toy_scenario(self.toy).num_knots)
-        if self.sites is not None:
-            return self.sites.num_knots
-        return round(self.host.episode_s / self.host.knot_s) + 1
+        return self.host.num_knots if self.sites is None else self.sites.num_knots
 
     def episode_steps(self, control_interval_s: float) -> int:
         """Decisions in an episode."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from gymbal_envs.simulator.params import PhysicsParams
 from gymbal_envs.simulator.readings import read_telemetry
 from gymbal_envs.simulator.transition import initial, transition
 from gymbal_envs.simulator.whole_host import NUM_ACTIVE
+from gymbal_envs.simulator.work_sharing import WorkSharing
 from gymbal_runtime.command import Command
 from gymbal_runtime.telemetry import Telemetry
 
@@ -26,8 +25,6 @@ _COPIED = (
     "world_vm", "world_host", "curve", "programs", "active", "vm", "host", "pending", "visible",
     "demand", "streams",
 )  # fmt: skip
-_WORLDS_PER_THREAD = 64
-"""Below this, waking a second thread costs more than it brings."""
 
 
 class Engine:
@@ -69,8 +66,7 @@ class Engine:
         self.visible = np.full((b, at.NUM_SENSED, v), np.nan)
         self.outcome = np.zeros((b, at.NUM_OUTCOME, v))
         self.streams = np.zeros(b, dtype=np.uint64)
-        self._threads = max(1, min(num_threads, b // _WORLDS_PER_THREAD))
-        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        self.work = WorkSharing(b, num_threads)
 
     def load(self, worlds: Sequence[int], scenarios: Sequence[Scenario]) -> None:
         """Start the given worlds on new scenarios.
@@ -93,15 +89,7 @@ class Engine:
         """
         self.tell(command)
         ticks = self.params.clock.ticks_per_decision if num_ticks is None else num_ticks
-        if self._pool is None:
-            self._advance(0, self.num_worlds, ticks)
-            return
-        edges = np.linspace(0, self.num_worlds, self._threads + 1).astype(int)
-        jobs = [
-            self._pool.submit(self._advance, int(lo), int(hi), ticks) for lo, hi in pairwise(edges)
-        ]
-        for job in jobs:
-            job.result()
+        self.work.run(lambda first, last: self._advance(first, last, ticks))
 
     def tell(self, command: Command) -> None:
         """Note what a command says; it is carried out when time goes on."""

@@ -10,19 +10,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.reward import total_reward
 from gymbal_runtime.signature import PolicyCodec
 
 Floats = NDArray[np.float64]
 Seen = dict[str, NDArray[np.float32]]
-"""An observation: arrays with a leading axis of worlds."""
+"""An observation: arrays, those of a batch with a leading axis of worlds."""
 ScenarioSource = Callable[[int], Any]
 """Scenario by number."""
 
@@ -58,18 +59,6 @@ class WorldShape:
     num_hosts: int = 1
 
 
-class Viewer(Protocol):
-    """Watches world 0 and draws its episode."""
-
-    def record(self) -> None:
-        """Remember the interval that has just passed."""
-        ...
-
-    def image(self) -> NDArray[np.uint8]:
-        """The episode so far, (height, width, 3)."""
-        ...
-
-
 class Worlds(ABC, Generic[TelemetryT, DecisionT]):
     """B worlds that take actions or decisions.
 
@@ -97,8 +86,8 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
     ) -> None:
         self.config, self.source = config, source
         self.encode, self.propose = encode and propose, propose
-        self.num_worlds, self.num_vms = num_worlds, shape.num_vms
-        self.num_hosts = shape.num_hosts
+        self.num_worlds, self.shape = num_worlds, shape
+        self.num_vms, self.num_hosts = shape.num_vms, shape.num_hosts
         self.episode_steps = shape.episode_steps
         self.base_agent = config.base_agent()
         self.steps = np.zeros(num_worlds, dtype=np.int64)
@@ -108,15 +97,10 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
 
     # What kinds of worlds differ in.
 
-    @property
+    @staticmethod
     @abstractmethod
-    def observation_space(self) -> spaces.Dict:
-        """Of one world."""
-
-    @property
-    @abstractmethod
-    def action_space(self) -> spaces.Space[Any]:
-        """Of one world."""
+    def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Space[Any]]:
+        """Observation and action space of one world."""
 
     @abstractmethod
     def decision(self, action: NDArray[Any]) -> DecisionT:
@@ -155,6 +139,16 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
         """The observation of worlds that nobody learns from."""
 
     # What they have in common.
+
+    @property
+    def observation_space(self) -> spaces.Dict:
+        """Of one world."""
+        return self.spaces_of(self.config, self.shape)[0]
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Of one world."""
+        return self.spaces_of(self.config, self.shape)[1]
 
     def _reset_agents(self, ended: NDArray[np.bool_] | None = None) -> None:
         """Agents forget the worlds that are marked (B,), or all of them."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.cluster import layout as its
+from gymbal_envs.tasks.recording import Recorder
 from gymbal_runtime.cluster.telemetry import NOBODY
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class VmTracks:
         return np.where(self.host == NOBODY, absent, values[when, self.host, self.slot])
 
 
-class ClusterRecorder:
+class ClusterRecorder(Recorder):
     """Writes down what happens in one of the clusters, from now until its episode ends.
 
     Args:
@@ -160,25 +161,16 @@ class ClusterRecorder:
         cluster: which of them.
     """
 
+    _worlds: ClusterWorlds
+
     def __init__(self, worlds: ClusterWorlds, cluster: int = 0) -> None:
-        self._worlds, self._cluster = worlds, cluster
         # At the end of an episode the world is given the next scenario: this one is kept.
         self.scenario: ClusterScenario = worlds.source(int(worlds.episodes[cluster]))
         telemetry = worlds.telemetry
         self._exists = telemetry.exists[cluster].copy()
         self._capacity = telemetry.capacity_bytes[cluster].copy()
         self._rows: dict[str, list[NDArray[Any]]] = {}
-        self._time_s: list[float] = []
-        self._note()
-
-    def record(self) -> None:
-        """Write down the interval that has just passed.
-
-        When it was the last of the episode, the cluster already is in the next one: then there is
-        nothing left to write down.
-        """
-        if self._now() > self._time_s[-1]:
-            self._note()
+        super().__init__(worlds, cluster)
 
     def episode(self) -> ClusterEpisode:
         """What was written down until now."""
@@ -190,25 +182,19 @@ class ClusterRecorder:
             **{name: np.array(rows) for name, rows in self._rows.items()},
         )
 
-    def _now(self) -> float:
-        engine = self._worlds.engine.hosts
-        row = self._cluster * self._worlds.num_hosts
-        return float(engine.host[row, at.TICK] * engine.params.clock.tick_s)
-
     def _note(self) -> None:
-        self._time_s.append(self._now())
         for name, values in self._now_by_name().items():
             self._rows.setdefault(name, []).append(np.array(values))
 
     def _now_by_name(self) -> dict[str, NDArray[Any]]:
-        telemetry, cluster = self._worlds.telemetry, self._cluster
+        telemetry, cluster = self._worlds.telemetry, self._index
+        interval_s = self._interval_s
         whole, places = self._worlds.engine, self._worlds.num_hosts
         engine = whole.hosts
         mine = slice(cluster * places, (cluster + 1) * places)
         state, outcome = engine.vm[mine], engine.outcome[mine]
         constant = engine.world_vm[mine]
         here = telemetry.vm_id[cluster] != NOBODY
-        interval_s = engine.params.clock.control_interval_s
         known = {name: getattr(telemetry, field)[cluster] for name, field in _BOOKS.items()}
         for name, row in _HAPPENED.items():
             known[name] = whole.guest[mine, row]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gymbal_envs.scenarios.cluster_scenario import GIGABIT, ClusterScenario
 from gymbal_envs.tasks.cluster_arrows import draw_moves
 from gymbal_envs.tasks.cluster_events import moves_of, orders_of
 from gymbal_envs.tasks.cluster_marks import KEY_PAD, draw_key, draw_legend, draw_orders
 from gymbal_envs.tasks.cluster_panels import MOST_IN_FULL, MOST_LOST, draw_lanes, lanes_of
 from gymbal_envs.tasks.cluster_record import ClusterEpisode, ClusterRecorder
+from gymbal_envs.tasks.recording import Viewer
 
 if TYPE_CHECKING:
     from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
@@ -22,38 +20,21 @@ _LANE_INCHES, _SIMPLE_LANE_INCHES, _REST_INCHES = 1.4, 0.42, 2.4
 _LEAST_INCHES = 6.0
 
 
-class ClusterViewer:
-    """Remembers cluster 0 and draws it; matplotlib is imported only when a picture is wanted.
+class ClusterViewer(ClusterRecorder, Viewer):
+    """Writes down cluster 0 and draws it, 1200 pixels wide; the height goes by hosts.
 
     Args:
-        worlds: just reset; the first snapshot is taken now.
+        worlds: just reset; the first instant is written down now.
     """
 
     def __init__(self, worlds: ClusterWorlds) -> None:
-        self._recorder = ClusterRecorder(worlds)
-        interval_s = worlds.engine.params.clock.control_interval_s
-        self._until_s = worlds.episode_steps * interval_s
-
-    def record(self) -> None:
-        """Remember the interval that has just passed.
-
-        When it was the last of the episode, the cluster already is in the next one: then there is
-        nothing left to remember.
-        """
-        self._recorder.record()
-
-    def image(self) -> NDArray[np.uint8]:
-        """The episode so far, (height, width, 3); the width is 1200, the height goes by hosts."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        canvas: Any = FigureCanvasAgg(self._figure())
-        canvas.draw()
-        return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
+        super().__init__(worlds)
+        self._until_s = worlds.episode_steps * self._interval_s
 
     def _figure(self) -> Any:
         from matplotlib.figure import Figure
 
-        episode = self._recorder.episode()
+        episode = self.episode()
         size = (_WIDTH_INCHES, height_inches(episode.hosts.size))
         figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
         lanes, mean = figure.subplots(

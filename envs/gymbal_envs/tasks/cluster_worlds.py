@@ -14,8 +14,9 @@ from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
 from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.cluster import layout as of
 from gymbal_envs.simulator.cluster.engine import ClusterEngine
-from gymbal_envs.tasks.batch import ScenarioSource, Viewer, Worlds, WorldShape
+from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
 from gymbal_envs.tasks.config import ClusterSettings, TaskConfig
+from gymbal_envs.tasks.recording import Viewer
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.cluster.codec import ClusterCodec
 from gymbal_runtime.cluster.history import ClusterHistory
@@ -79,18 +80,36 @@ class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
         self.local: Agent = settings.local.agent()
         self._static = Static()
         self._kept_frac = settings.local.kept_frac
-        self._shape = shape
         self._clear()
 
-    @property
-    def observation_space(self) -> spaces.Dict:
-        """Of one cluster."""
-        return cluster_spaces(self.config, self._shape)[0]
+    @staticmethod
+    def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Discrete]:
+        """Observation and action space of one cluster."""
+        codec: ClusterCodec = config.codec
+        hosts, candidates = shape.num_hosts, codec.candidates
+        actions = codec.actions_of(hosts)
+        bounds = codec.bounds()
 
-    @property
-    def action_space(self) -> spaces.Discrete:
-        """Of one cluster: nothing, or one order."""
-        return cluster_spaces(self.config, self._shape)[1]
+        def box(name: str, *axes: int) -> spaces.Box:
+            low, high = bounds[name]
+            return spaces.Box(
+                np.broadcast_to(low, (*axes, low.size)), np.broadcast_to(high, (*axes, low.size))
+            )
+
+        flags = {
+            "vm_present": (hosts, candidates),
+            "host_present": (hosts,),
+            "mask": (actions,),
+        }
+        return spaces.Dict(
+            {
+                "vms": box("vms", hosts, candidates),
+                "hosts": box("hosts", hosts),
+                "cluster": box("cluster"),
+                "proposed": spaces.Box(0.0, float(actions - 1), (1,)),
+                **{name: spaces.Box(0.0, 1.0, axes) for name, axes in flags.items()},
+            }
+        ), spaces.Discrete(actions)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Legal actions in the present state, (C, A)."""
@@ -166,7 +185,7 @@ def cluster_terms(engine: ClusterEngine) -> dict[str, Floats]:
     share-weighted fraction of VMs.
     """
     memory = _memory_bytes(engine)
-    seen = engine.measured()
+    seen = engine.measured(("network_bytes", "set_aside_byte_s"))
     return {
         "progress_lost": _share_weighted(engine, host_at.LOST) / engine.interval_s,
         "balloon_traffic": _over_hosts(engine, engine.hosts.outcome[:, host_at.MOVED].sum(axis=1))
@@ -221,32 +240,3 @@ def _share_weighted(engine: ClusterEngine, row: int) -> Floats:
     weighted = _over_hosts(engine, (shares * engine.hosts.outcome[:, row]).sum(axis=1))
     mean: Floats = weighted / np.maximum(_over_hosts(engine, shares.sum(axis=1)), 1e-12)
     return mean
-
-
-def cluster_spaces(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Discrete]:
-    """Observation and action space of one cluster."""
-    codec: ClusterCodec = config.codec
-    hosts, candidates = shape.num_hosts, codec.candidates
-    actions = codec.actions_of(hosts)
-    bounds = codec.bounds()
-
-    def box(name: str, *axes: int) -> spaces.Box:
-        low, high = bounds[name]
-        return spaces.Box(
-            np.broadcast_to(low, (*axes, low.size)), np.broadcast_to(high, (*axes, low.size))
-        )
-
-    flags = {
-        "vm_present": (hosts, candidates),
-        "host_present": (hosts,),
-        "mask": (actions,),
-    }
-    return spaces.Dict(
-        {
-            "vms": box("vms", hosts, candidates),
-            "hosts": box("hosts", hosts),
-            "cluster": box("cluster"),
-            "proposed": spaces.Box(0.0, float(actions - 1), (1,)),
-            **{name: spaces.Box(0.0, 1.0, axes) for name, axes in flags.items()},
-        }
-    ), spaces.Discrete(actions)

@@ -16,11 +16,10 @@ from gymbal_envs.scenarios.source import (
     make_source,
 )
 from gymbal_envs.scenarios.split import SplitName
-from gymbal_envs.tasks.batch import Viewer, Worlds
+from gymbal_envs.tasks.batch import Seen, Worlds
 from gymbal_envs.tasks.config import TaskConfig, default_task
 from gymbal_envs.tasks.open import open_worlds, shape_of, spaces_of
-
-Seen = dict[str, NDArray[np.float32]]
+from gymbal_envs.tasks.recording import Viewer
 
 
 class WorldEnv(gymnasium.Env[Seen, Any]):

@@ -9,7 +9,6 @@ from gymnasium import spaces
 from gymbal_envs.scenarios.source import ScenarioConfig
 from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
-from gymbal_envs.tasks.spaces import action_space, observation_space
 from gymbal_runtime.tasks import OVERLOAD, SITES
 
 
@@ -21,16 +20,7 @@ def shape_of(scenario: ScenarioConfig, config: TaskConfig) -> WorldShape:
 
 def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Space[Any]]:
     """Observation and action space of one world."""
-    if config.id == OVERLOAD:
-        from gymbal_envs.tasks.cluster_worlds import cluster_spaces
-
-        return cluster_spaces(config, shape)
-    if config.id == SITES:
-        from gymbal_envs.tasks.sites_worlds import sites_spaces
-
-        return sites_spaces(config, shape)
-    codec = config.codec
-    return observation_space(codec, shape.num_vms), action_space(codec, shape.num_vms)
+    return _kind_of(config).spaces_of(config, shape)
 
 
 def open_worlds(
@@ -53,24 +43,26 @@ def open_worlds(
         encode: False leaves observations empty, for worlds that nobody learns from.
         propose: False asks no heuristic either: such worlds take decisions only.
     """
+    kind: Any = _kind_of(config)
+    options = (config, num_threads, encode, propose)
+    if config.id in (OVERLOAD, SITES):
+        worlds: Worlds[Any, Any] = kind(source, num_worlds, shape, *options)
+    else:
+        sizes = (shape.episode_steps, shape.num_vms, shape.num_knots)
+        worlds = kind(source, num_worlds, *sizes, *options)
+    return worlds
+
+
+def _kind_of(config: TaskConfig) -> type[Worlds[Any, Any]]:
+    """The worlds that a task is played in; those of other tasks are not even imported."""
     if config.id == OVERLOAD:
         from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
 
-        return ClusterWorlds(source, num_worlds, shape, config, num_threads, encode, propose)
+        return ClusterWorlds
     if config.id == SITES:
         from gymbal_envs.tasks.sites_worlds import SitesWorlds
 
-        return SitesWorlds(source, num_worlds, shape, config, num_threads, encode, propose)
+        return SitesWorlds
     from gymbal_envs.tasks.worlds import HostWorlds
 
-    return HostWorlds(
-        source,
-        num_worlds,
-        shape.episode_steps,
-        shape.num_vms,
-        shape.num_knots,
-        config,
-        num_threads,
-        encode,
-        propose,
-    )
+    return HostWorlds

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.simulator.cluster import sites_layout as at
+from gymbal_envs.tasks.recording import Recorder, Viewer
 from gymbal_runtime.sites.telemetry import PHASES
 
 if TYPE_CHECKING:
@@ -21,51 +22,29 @@ _COLORS = ("#d9d9d9", "#9ecae1", "#4292c6", "#fdae6b", "#de2d26", "#7f0000", "#a
 _NAMES = {"at_source": "at A", "precopy": "pre-copy", "last_copy": "last copy", "arrived": "at B"}
 
 
-class SitesViewer:
-    """Remembers world 0 and draws it; matplotlib is imported only when a picture is wanted.
+class SitesViewer(Recorder, Viewer):
+    """Remembers world 0 and draws it.
 
     Args:
         worlds: just reset; the first snapshot is taken now.
     """
 
+    _worlds: SitesWorlds
+
     def __init__(self, worlds: SitesWorlds) -> None:
-        self._worlds = worlds
         engine = worlds.engine
         self._slots = np.flatnonzero(engine.world_vm[0, at.PRESENT] > 0)
         # Copies, because at the end of an episode the world is given the next scenario.
         self._fixed = engine.world_vm[0][:, self._slots].copy()
         self._world = engine.world[0].copy()
-        self._time_s: list[float] = []
         self._phase: list[Floats] = []  # (n,) each
         self._suspended: list[Floats] = []
         self._outcome: list[Floats] = []  # (NUM_OUTCOME, n) each
         self._others: list[float] = []  # part of the line
-        self._snapshot()
+        super().__init__(worlds)
 
-    def record(self) -> None:
-        """Remember the interval that has just passed.
-
-        When it was the last of the episode, the world already is in the next one: then there is
-        nothing left to remember.
-        """
-        if self._now() > self._time_s[-1]:
-            self._snapshot()
-
-    def image(self) -> NDArray[np.uint8]:
-        """The episode so far, (height, width, 3)."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        canvas: Any = FigureCanvasAgg(self._figure())
-        canvas.draw()
-        return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
-
-    def _now(self) -> float:
-        engine = self._worlds.engine
-        return float(engine.link[0, at.TICK] * engine.physics.clock.tick_s)
-
-    def _snapshot(self) -> None:
+    def _note(self) -> None:
         engine, slots = self._worlds.engine, self._slots
-        self._time_s.append(self._now())
         self._phase.append(engine.vm[0, at.PHASE, slots].copy())
         self._suspended.append(engine.vm[0, at.SUSPENDED, slots].copy())
         self._outcome.append(engine.outcome[0][:, slots].copy())
@@ -82,9 +61,8 @@ class SitesViewer:
         self._draw_phases(phases, minutes)
         self._draw_line(line, minutes)
         self._draw_cost(cost, minutes)
-        interval_s = self._worlds.engine.physics.clock.control_interval_s
         # The whole episode from the first frame on: in a film nothing jumps.
-        cost.set_xlim(0.0, self._worlds.episode_steps * interval_s / 60.0)
+        cost.set_xlim(0.0, self._worlds.episode_steps * self._interval_s / 60.0)
         cost.set_xlabel("minutes")
         return figure
 
@@ -139,8 +117,7 @@ class SitesViewer:
         """What the line carries: others, disks, memories."""
         outcome = np.array(self._outcome)[1:]
         if outcome.size:
-            interval_s = self._worlds.engine.physics.clock.control_interval_s
-            room = float(self._world[at.WAN]) * interval_s
+            room = float(self._world[at.WAN]) * self._interval_s
             others = np.array(self._others)[1:]
             disks = others + outcome[:, at.DISK_WIRE].sum(axis=1) / room
             memories = disks + outcome[:, at.MEMORY_WIRE].sum(axis=1) / room
@@ -164,9 +141,8 @@ class SitesViewer:
         outcome = np.array(self._outcome)[1:]
         shares = self._fixed[at.SHARES] / self._fixed[at.SHARES].sum()
         if outcome.size:
-            interval_s = self._worlds.engine.physics.clock.control_interval_s
-            lost = outcome[:, at.LOST] @ shares / interval_s
-            paused = outcome[:, at.PAUSED] @ shares / interval_s
+            lost = outcome[:, at.LOST] @ shares / self._interval_s
+            paused = outcome[:, at.PAUSED] @ shares / self._interval_s
             axes.stairs(lost + paused, minutes, color=_COLORS[4], fill=True, label="paused")
             axes.stairs(lost, minutes, color=_COLORS[3], fill=True, label="slowed down")
             axes.set_ylim(0.0, max(0.05, 1.1 * float((lost + paused).max())))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from gymbal_envs.scenarios.sites_scenario import SitesScenario
 from gymbal_envs.simulator.cluster.sites_engine import SitesEngine
-from gymbal_envs.tasks.batch import ScenarioSource, Viewer, Worlds, WorldShape
+from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
 from gymbal_envs.tasks.config import SitesSettings, TaskConfig, default_task
+from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.sites_terms import sites_measures, sites_terms
 from gymbal_runtime.sites.codec import SitesCodec, SitesObservation
 from gymbal_runtime.sites.orders import NUM_VERBS, SitesOrders
@@ -59,18 +60,26 @@ class SitesWorlds(Worlds[SitesTelemetry, SitesOrders]):
             num_worlds, shape.num_vms, shape.num_knots, task.physics, settings.params, num_threads
         )
         self.codec = task.codec
-        self._shape = shape
         self._clear()
 
-    @property
-    def observation_space(self) -> spaces.Dict:
-        """Of one world."""
-        return sites_spaces(self.config, self._shape)[0]
-
-    @property
-    def action_space(self) -> spaces.MultiDiscrete:
-        """Of one world."""
-        return sites_spaces(self.config, self._shape)[1]
+    @staticmethod
+    def spaces_of(
+        config: TaskConfig, shape: WorldShape
+    ) -> tuple[spaces.Dict, spaces.MultiDiscrete]:
+        """Observation and action space of one world."""
+        codec: SitesCodec = config.codec
+        slots = shape.num_vms
+        low, high = codec.bounds()["vms"]
+        observed = spaces.Dict(
+            {
+                "vms": spaces.Box(np.tile(low, (slots, 1)), np.tile(high, (slots, 1))),
+                "host": spaces.Box(*codec.bounds()["host"]),
+                "present": spaces.Box(0.0, 1.0, (slots,)),
+                "proposed": spaces.Box(0.0, float(NUM_VERBS - 1), (slots,)),
+                "mask": spaces.Box(0.0, 1.0, (slots, NUM_VERBS)),
+            }
+        )
+        return observed, spaces.MultiDiscrete(np.full(slots, NUM_VERBS))
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Verbs that may be chosen in the present state, (B, V, NUM_VERBS)."""
@@ -112,20 +121,3 @@ class SitesWorlds(Worlds[SitesTelemetry, SitesOrders]):
     @property
     def _nothing(self) -> SitesObservation:
         return _NOTHING
-
-
-def sites_spaces(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.MultiDiscrete]:
-    """Observation and action space of one world."""
-    codec: SitesCodec = config.codec
-    slots = shape.num_vms
-    low, high = codec.bounds()["vms"]
-    observed = spaces.Dict(
-        {
-            "vms": spaces.Box(np.tile(low, (slots, 1)), np.tile(high, (slots, 1))),
-            "host": spaces.Box(*codec.bounds()["host"]),
-            "present": spaces.Box(0.0, 1.0, (slots,)),
-            "proposed": spaces.Box(0.0, float(NUM_VERBS - 1), (slots,)),
-            "mask": spaces.Box(0.0, 1.0, (slots, NUM_VERBS)),
-        }
-    )
-    return observed, spaces.MultiDiscrete(np.full(slots, NUM_VERBS))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.tasks.panels import MAX_LABELS, panels_of, vm_colors
+from gymbal_envs.tasks.recording import Recorder, Viewer
 from gymbal_envs.tasks.worlds import HostWorlds
 
 Floats = NDArray[np.float64]
@@ -16,53 +17,31 @@ Floats = NDArray[np.float64]
 _SIZE_INCHES, _DPI = (9.0, 6.0), 100  # 900 x 600 pixels
 
 
-class HostViewer:
-    """Remembers world 0 and draws it; matplotlib is imported only when a picture is wanted.
+class HostViewer(Recorder, Viewer):
+    """Remembers host 0 and draws it.
 
     Args:
         worlds: just reset; the first snapshot is taken now.
     """
 
+    _worlds: HostWorlds
+
     def __init__(self, worlds: HostWorlds) -> None:
-        self._worlds = worlds
         host = worlds.engine
         self._slots = np.flatnonzero(host.world_vm[0, at.PRESENT] > 0)
         # Copies, because at the end of an episode the world is given the next scenario.
         self._shares: Floats = host.world_vm[0, at.SHARES, self._slots]
-        self._time_s: list[float] = []
         self._panels = panels_of(worlds.config.id, host, self._slots)
         self._lost: list[Floats] = []  # (n,) fraction of the progress of the interval each
         self._killed: list[Floats] = []  # (n,)
-        self._snapshot()
+        super().__init__(worlds)
 
-    def record(self) -> None:
-        """Remember the interval that has just passed.
-
-        When it was the last of the episode, the world already is in the next one: then there is
-        nothing left to remember.
-        """
-        if self._now() > self._time_s[-1]:
-            self._snapshot()
-
-    def image(self) -> NDArray[np.uint8]:
-        """The episode so far, (height, width, 3)."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        canvas: Any = FigureCanvasAgg(self._figure())
-        canvas.draw()
-        return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
-
-    def _now(self) -> float:
-        engine = self._worlds.engine
-        return float(engine.host[0, at.TICK] * engine.params.clock.tick_s)
-
-    def _snapshot(self) -> None:
+    def _note(self) -> None:
         engine, slots = self._worlds.engine, self._slots
         outcome = engine.outcome[0][:, slots]
-        self._time_s.append(self._now())
         for panel in self._panels:
             panel.record(engine)
-        self._lost.append(outcome[at.LOST] / engine.params.clock.control_interval_s)
+        self._lost.append(outcome[at.LOST] / self._interval_s)
         self._killed.append(outcome[at.KILLED].copy())
 
     def _figure(self) -> Any:
@@ -81,8 +60,7 @@ class HostViewer:
         self._draw_strip(figure, strip, minutes, colors)
         self._draw_mean(mean, minutes)
         # The whole episode from the first frame on: in a film nothing jumps.
-        interval_s = self._worlds.engine.params.clock.control_interval_s
-        mean.set_xlim(0.0, self._worlds.episode_steps * interval_s / 60.0)
+        mean.set_xlim(0.0, self._worlds.episode_steps * self._interval_s / 60.0)
         mean.set_xlabel("minutes")
         return figure
 

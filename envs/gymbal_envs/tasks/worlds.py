@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
-from gymbal_envs.tasks.batch import ScenarioSource, Transition, Viewer, Worlds, WorldShape
+from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.reward import reward_terms, share_weighted
-from gymbal_envs.tasks.spaces import action_space, observation_space
 from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.command import Command
 from gymbal_runtime.guard import guard
@@ -74,15 +74,20 @@ class HostWorlds(Worlds[Telemetry, Command]):
         self.codec: Codec = config.codec
         self._clear()
 
-    @property
-    def observation_space(self) -> spaces.Dict:
-        """Of one host."""
-        return observation_space(self.codec, self.num_vms)
-
-    @property
-    def action_space(self) -> spaces.Box:
-        """Of one host."""
-        return action_space(self.codec, self.num_vms)
+    @staticmethod
+    def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Box]:
+        """Observation and action space of one host; what absent slots ask for is ignored."""
+        codec: Codec = config.codec
+        slots, bounds = shape.num_vms, codec.bounds()
+        low, high = bounds["vms"]
+        observed = spaces.Dict(
+            {
+                "vms": spaces.Box(np.tile(low, (slots, 1)), np.tile(high, (slots, 1))),
+                "host": spaces.Box(*bounds["host"]),
+                "present": spaces.Box(0.0, 1.0, (slots,)),
+            }
+        )
+        return observed, spaces.Box(-1.0, 1.0, (slots, *codec.action_axes), np.float32)
 
     def decision(self, action: NDArray[Any]) -> Command:
         """Corrections (B, V) or (B, V, A) in [-1, 1] of the heuristic's command."""
@@ -124,6 +129,3 @@ class HostWorlds(Worlds[Telemetry, Command]):
     @property
     def _nothing(self) -> Observation:
         return _NOTHING
-
-
-__all__ = ["HostWorlds", "ScenarioSource", "Transition"]

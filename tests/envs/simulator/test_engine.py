@@ -51,7 +51,7 @@ def assert_same_bytes(engine, reference, worlds=None):
 
 def test_two_threads_give_the_same_bytes(scenarios, commands, together, engine_of):
     threaded = engine_of(scenarios, num_threads=2)
-    assert threaded._pool is not None
+    assert threaded.work.num_threads == 2
     for targets in commands:
         threaded.step(Command(targets), TICKS)
     assert_same_bytes(threaded, together)

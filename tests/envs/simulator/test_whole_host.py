@@ -114,7 +114,7 @@ def test_a_world_alone_gives_the_same_bytes(worlds, commands, together, engine_o
 
 def test_two_threads_give_the_same_bytes(worlds, commands, together, engine_of):
     threaded = engine_of(worlds, PARAMS, num_threads=2)
-    assert threaded._pool is not None
+    assert threaded.work.num_threads == 2
     for command in commands:
         threaded.step(command, TICKS)
     assert_same_bytes(threaded, together, slice(None))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +12,12 @@ from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
 from gymbal_envs.simulator.cluster import layout as at
 from gymbal_envs.simulator.cluster.loading import load_cluster
 from gymbal_envs.simulator.cluster.params import ClusterParams
-from gymbal_envs.simulator.cluster.readings import measured, read_cluster
+from gymbal_envs.simulator.cluster.readings import MEASURED, measured, read_cluster
 from gymbal_envs.simulator.cluster.tables import HostTables, Tables
 from gymbal_envs.simulator.cluster.transition import advance_clusters, begin_cluster
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.simulator.params import PhysicsParams
+from gymbal_envs.simulator.work_sharing import WorkSharing
 from gymbal_runtime.cluster.orders import Orders
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
 from gymbal_runtime.command import Command
@@ -27,8 +26,6 @@ Floats = NDArray[np.float64]
 
 _PER_CLUSTER = ("cluster", "pages", "link")
 _PER_HOST = ("member", "guest", "slot")
-_HOSTS_PER_THREAD = 64
-"""Below this, waking a second thread costs more than it brings."""
 
 
 class ClusterEngine:
@@ -74,8 +71,7 @@ class ClusterEngine:
         self._tables = Tables(**{name: self._table(name) for name in Tables._fields})
         self._host_tables = HostTables(**{name: self._table(name) for name in HostTables._fields})
         self.interval_s = self.params.clock.control_interval_s
-        self._threads = max(1, min(num_threads, c, n // _HOSTS_PER_THREAD))
-        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        self.work = WorkSharing(c, num_threads, h)
 
     def _table(self, name: str) -> NDArray[Any]:
         own = name in _PER_CLUSTER or name in _PER_HOST
@@ -117,15 +113,7 @@ class ClusterEngine:
         self.cluster[:, at.POOLED] = (~np.isnan(orders.pool_bytes)).any(axis=1)
         ticks = self.params.clock.ticks_per_decision if num_ticks is None else num_ticks
         self.interval_s = ticks * self.params.clock.tick_s
-        if self._pool is None:
-            self._advance(0, self.num_clusters, ticks)
-            return
-        edges = np.linspace(0, self.num_clusters, self._threads + 1).astype(int)
-        jobs = [
-            self._pool.submit(self._advance, int(lo), int(hi), ticks) for lo, hi in pairwise(edges)
-        ]
-        for job in jobs:
-            job.result()
+        self.work.run(lambda first, last: self._advance(first, last, ticks))
 
     def _advance(self, first: int, last: int, ticks: int) -> None:
         advance_clusters(first, last, ticks, self._tables, self._host_tables, self.orders)
@@ -134,9 +122,9 @@ class ClusterEngine:
         """What the clusters report now."""
         return read_cluster(self)
 
-    def measured(self) -> dict[str, Floats]:
+    def measured(self, names: Iterable[str] = MEASURED) -> dict[str, Floats]:
         """What happened in the last interval, one number per cluster; see `readings.measured`."""
-        return measured(self)
+        return measured(self, names)
 
     def copy_clusters(self, source: ClusterEngine, origin: NDArray[np.int64]) -> None:
         """Make cluster i the exact twin of ``source``'s cluster ``origin[i]``, to look ahead."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -122,14 +123,18 @@ HOST_SUMS = {
     "network_bytes": at.SENT,
 }
 """What `measured` adds up over its hosts."""
+MEASURED = (*VM_SUMS, *HOST_SUMS)
 
 
-def measured(engine: ClusterEngine) -> dict[str, Floats]:
+def measured(engine: ClusterEngine, names: Iterable[str] = MEASURED) -> dict[str, Floats]:
     """What happened in each cluster in the last interval, (C,) each; names and units above."""
     c, h = engine.num_clusters, engine.num_hosts
     vms = engine.guest.reshape(c, h, at.NUM_GUEST, -1)
     hosts = engine.member.reshape(c, h, at.NUM_MEMBER)
-    found: dict[str, Floats] = {
-        name: vms[:, :, row].sum(axis=(1, 2)) for name, row in VM_SUMS.items()
-    }
-    return found | {name: hosts[:, :, row].sum(axis=1) for name, row in HOST_SUMS.items()}
+
+    def total(name: str) -> Floats:
+        if name in HOST_SUMS:
+            return hosts[:, :, HOST_SUMS[name]].sum(axis=1)
+        return vms[:, :, VM_SUMS[name]].sum(axis=(1, 2))
+
+    return {name: total(name) for name in names}

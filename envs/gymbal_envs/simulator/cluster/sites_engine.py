@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from gymbal_envs.simulator.cluster.sites_params import SitesParams
 from gymbal_envs.simulator.cluster.sites_readings import read_sites
 from gymbal_envs.simulator.cluster.sites_transition import initial, transition
 from gymbal_envs.simulator.params import PhysicsParams
+from gymbal_envs.simulator.work_sharing import WorkSharing
 from gymbal_runtime.sites.orders import SitesOrders
 from gymbal_runtime.sites.telemetry import SitesTelemetry
 
@@ -26,8 +25,6 @@ _COPIED = (
     "world", "world_vm", "dirty", "demand", "background", "plan", "move", "vm", "link", "outcome",
     "streams",
 )  # fmt: skip
-_WORLDS_PER_THREAD = 64
-"""Below this, waking a second thread costs more than it brings."""
 
 
 class SitesEngine:
@@ -71,8 +68,7 @@ class SitesEngine:
         self.link = np.zeros((b, at.NUM_LINK))
         self.outcome = np.zeros((b, at.NUM_OUTCOME, v))
         self.streams = np.zeros(b, dtype=np.uint64)
-        self._threads = max(1, min(num_threads, b // _WORLDS_PER_THREAD))
-        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        self.work = WorkSharing(b, num_threads)
 
     def load(self, worlds: Sequence[int], scenarios: Sequence[SitesScenario]) -> None:
         """Start the given worlds on new scenarios.
@@ -96,16 +92,7 @@ class SitesEngine:
         orders.check((self.num_worlds, self.num_vms))
         verb, rule = orders.verb.astype(np.int64), orders.stop_rule.astype(np.int64)
         ticks = self.physics.clock.ticks_per_decision if num_ticks is None else num_ticks
-        if self._pool is None:
-            self._advance(0, self.num_worlds, ticks, verb, rule)
-            return
-        edges = np.linspace(0, self.num_worlds, self._threads + 1).astype(int)
-        jobs = [
-            self._pool.submit(self._advance, int(lo), int(hi), ticks, verb, rule)
-            for lo, hi in pairwise(edges)
-        ]
-        for job in jobs:
-            job.result()
+        self.work.run(lambda first, last: self._advance(first, last, ticks, verb, rule))
 
     def _advance(
         self,

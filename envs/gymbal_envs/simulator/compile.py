@@ -2,13 +2,14 @@
 
 numba keys its on-disk cache by the file of the cached function alone: after an edit of a helper in
 another file it would silently run the old machine code. So kernels are cached in a folder whose
-name is the hash of the numba version and of all sources that their own file imports from this
-package, directly or not. Editing one file recompiles what depends on it and nothing else.
+name is the hash of the numba version and of all our sources that their own file imports, directly
+or not. Editing one file recompiles what depends on it and nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import re
 from collections.abc import Callable
@@ -30,18 +31,25 @@ Ints = NDArray[np.int64]
 Streams = NDArray[np.uint64]
 
 
-_PACKAGE = __name__.rpartition(".")[0]
-_IMPORT = re.compile(rf"^from {re.escape(_PACKAGE)}([.\w]*) import (.*)$", re.MULTILINE)
+_NAMES = r"(\((?:[^#)]|#.*\n)*\)|.*)"  # in parentheses over several lines, or the rest of the line
+_IMPORT = re.compile(rf"^from (gymbal_\w+)([.\w]*) import {_NAMES}", re.MULTILINE)
+
+
+@cache
+def _folder(package: str) -> Path:
+    """Where one of our packages lies; the source that names it has been imported, so it is there."""
+    return Path(importlib.import_module(package).__path__[0])
 
 
 @cache
 def _imported(source: Path) -> frozenset[Path]:
-    """Files of this package that a file imports at its top level."""
+    """Files of our packages that a file imports at its top level."""
     found = set()
-    for below, names in _IMPORT.findall(source.read_text()):
-        folder = Path(__file__).parent.joinpath(*below.split(".")[1:])
+    for package, below, names in _IMPORT.findall(source.read_text()):
+        folder = _folder(package).joinpath(*below.split(".")[1:])
         if folder.is_dir():
-            found |= {folder / f"{name.split()[0]}.py" for name in names.split(",")}
+            # Words of comments and aliases may pass for files: one too many does no harm.
+            found |= {folder / f"{name}.py" for name in re.findall(r"\w+", names)}
         else:
             found.add(folder.with_suffix(".py"))
     return frozenset(file for file in found if file.is_file())

@@ -27,16 +27,18 @@ HISTORY_STEPS = 3
 class History:
     """What the codec remembers of the last decisions: the tracked quantities, newest first."""
 
-    tracked: Floats  # (HISTORY_STEPS, H, V, tracked quantities); NaN = not seen yet
+    tracked: tuple[Floats, ...]  # HISTORY_STEPS of (H, V, tracked quantities); NaN = not seen yet
 
     @classmethod
     def empty(cls, num_hosts: int, num_vms: int, num_tracked: int) -> History:
         """No decision was taken yet."""
-        return cls(tracked=np.full((HISTORY_STEPS, num_hosts, num_vms, num_tracked), np.nan))
+        unseen = np.full((num_hosts, num_vms, num_tracked), np.nan)
+        return cls(tracked=(unseen,) * HISTORY_STEPS)
 
     def forget(self, hosts: NDArray[np.bool_]) -> History:
         """The same memory without the marked hosts (H,)."""
-        return History(tracked=np.where(hosts[None, :, None, None], np.nan, self.tracked))
+        gone = hosts[:, None, None]
+        return History(tracked=tuple(np.where(gone, np.nan, step) for step in self.tracked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,7 @@ class Layout:
                 moved = np.minimum(np.maximum(tracked - then, low), high)
                 start = width + step * step_width
                 rows[:, :, start : start + step_width] = np.where(np.isnan(moved), 0.0, moved)
-        remembered = np.concatenate([tracked[None], history.tracked[:-1]])
-        return rows, History(tracked=remembered)
+        return rows, History(tracked=(tracked, *history.tracked[:-1]))
 
     def host_rows(self, telemetry: Telemetry, base: Command) -> Floats:
         """Row of each host, (H, number of host quantities)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from gymbal_agents.oracles.cluster_plans import Item, Plan, Player
 from gymbal_agents.oracles.cluster_trials import Moment, Rival, play_agents, try_plans
 from gymbal_agents.oracles.cluster_twins import ClusterTwins, branch
 from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
+from gymbal_runtime.agent import Agent
+from gymbal_runtime.bundle import read_bundle
 from gymbal_runtime.cluster.heuristics import make_cluster_heuristic
 from gymbal_runtime.cluster.orders import BORROW, MIGRATE, RECALL, WAIT, Orders
 from gymbal_runtime.cluster.telemetry import NOBODY
@@ -31,9 +34,17 @@ def now(worlds: ClusterWorlds) -> Moment:
     return Moment(twins, 0, [[] for _ in range(worlds.num_worlds)])
 
 
-def test_an_agents_memory_can_be_copied_host_by_host(worlds: ClusterWorlds) -> None:
+def shipped_policy() -> Agent:
+    agent: Agent = read_bundle(Path(__file__).parents[2] / "policies/balloon.gymbal").agent()
+    return agent
+
+
+@pytest.mark.parametrize("make", [lambda: make_heuristic("senpai"), shipped_policy])
+def test_an_agents_memory_can_be_copied_host_by_host(
+    worlds: ClusterWorlds, make: Callable[[], Agent]
+) -> None:
     hosts = worlds.engine.telemetry().hosts
-    agent = make_heuristic("senpai")
+    agent = make()
     agent.reset(hosts.num_hosts, hosts.num_vms)
     for seconds in (10.0, 20.0):
         agent.act(replace(hosts, time_s=hosts.time_s + seconds))

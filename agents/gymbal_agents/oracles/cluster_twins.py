@@ -108,6 +108,8 @@ def _taken(value: Any, rows: Places, count: int) -> Any:
         return {name: _taken(one, rows, count) for name, one in value.items()}
     if isinstance(value, tuple) and value and isinstance(value[0], int) and value[0] == count:
         return (rows.size, *value[1:])  # the shape that the agent was told to expect
+    if _are_arrays(value):
+        return tuple(_taken(one, rows, count) for one in value)
     if isinstance(value, Agent) or _is_memory(value):
         twin = copy.copy(value)
         names = [f.name for f in fields(value)] if is_dataclass(value) else list(vars(value))
@@ -121,7 +123,12 @@ def _is_memory(value: Any) -> bool:
     """Whether it is a record of arrays."""
     if not is_dataclass(value) or isinstance(value, type):
         return False
-    return any(isinstance(getattr(value, f.name), np.ndarray) for f in fields(value))
+    held = [getattr(value, field.name) for field in fields(value)]
+    return any(isinstance(one, np.ndarray) or _are_arrays(one) for one in held)
+
+
+def _are_arrays(value: Any) -> bool:
+    return isinstance(value, tuple) and any(isinstance(one, np.ndarray) for one in value)
 
 
 def _no_scenario(index: int) -> ClusterScenario:

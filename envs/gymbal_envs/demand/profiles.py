@@ -109,6 +109,10 @@ def read_profiles(path: str | Path) -> tuple[Profile, ...]:
     return tuple(profile_from_curve(curve) for curve in read_curves(path))
 
 
+LEAST_FALL = 1e-12
+"""1, fall of a miss ratio that is more than rounding: no program makes as many references."""
+
+
 def profile_from_curve(measured: MeasuredCurve) -> Profile:
     """Reduce a measured miss-ratio curve to what can hurt, per working set.
 
@@ -125,7 +129,7 @@ def profile_from_curve(measured: MeasuredCurve) -> Profile:
     cold = miss[-1]
     core = max(measured.footprint_pages * HOT_CORE_FRAC, size[0])
     sensitive = np.interp(core, size, miss) - cold
-    if not sensitive > 0:
+    if not sensitive > LEAST_FALL:
         raise CurveError(f"{measured.source}: the miss ratio is flat, memory never matters")
     conditional = (miss - cold) / sensitive  # above 1 inside the core
 

@@ -11,9 +11,10 @@ class OverloadEnv(MaskedWorldEnv):
     """Decide what happens to virtual machines whose host has become too small for them.
 
     ## Description
-    A cluster of hosts, each overcommitted and balanced by a local agent of its own (Senpai with
-    tuned options by default, or any trained bundle of ``gymbal/Balloon-v0``). Together the hosts
-    have room; one of them may have none, for a minute or for hours, and nobody knows for how long.
+    A cluster of hosts, each overcommitted and balanced by a local agent of its own (tuned
+    proportional shares by default, or any trained bundle of ``gymbal/Balloon-v0``). Together the
+    hosts have room; one of them may have none, for a minute or for hours, and nobody knows for how
+    long.
     Every ``control_interval_s`` (10 s) the agent may give one order: let a VM's neighbours give
     more, let it page to other hosts' memory over the network instead of to disk, move it, clone it,
     or undo one of these. Remote memory is carved out of what its donor has free and called back
@@ -59,7 +60,7 @@ class OverloadEnv(MaskedWorldEnv):
     | `progress_lost` | fraction of the wanted progress of the interval, weighted by the VMs' shares; pauses of moves included | 1 |
     | `balloon_traffic` | bytes moved in or out of balloons / memory of all hosts | 0.02 |
     | `processes_killed` | share-weighted fraction of VMs with a killed process | 1 |
-    | `network_traffic` | bytes on the network (far pages, moves, clones) / memory of all hosts | 1 |
+    | `network_traffic` | bytes on the network (far pages, moves, clones) / memory of all hosts | 0.2 |
     | `memory_set_aside` | memory reserved for arrivals or lending that holds nothing / memory of all hosts | 0.05 |
 
     ## Starting State

@@ -30,8 +30,8 @@ class RewardWeights:
         cache_moved: per last-level cache that changed its owner. What the change does to the VMs
             counts as lost progress already; 0.01 keeps a policy from moving parts to no purpose.
         network_traffic: per memory of all hosts that crossed the network: far pages, moves, clones.
-            At 1, moving a VM of 1 % of the cluster's memory costs what losing 1 % of an interval
-            does, on top of what the move does to the VM.
+            At 0.2, moving a VM of 5 % of the cluster's memory costs what losing 1 % of an interval
+            does, on top of what the move does to VMs and links.
         memory_set_aside: per memory of all hosts that is reserved for arrivals or for lending and
             holds nothing. 0.05: having a fifth of the memory idle costs 1 % of the progress.
         downtime: per share-weighted part of the interval in which moves between sites paused VMs.
@@ -49,7 +49,7 @@ class RewardWeights:
     balloon_traffic: float = 0.02
     processes_killed: float = 1.0
     cache_moved: float = 0.01
-    network_traffic: float = 1.0
+    network_traffic: float = 0.2
     memory_set_aside: float = 0.05
     downtime: float = 10.0
     degradation: float = 1.0

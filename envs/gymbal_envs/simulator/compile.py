@@ -37,7 +37,7 @@ _IMPORT = re.compile(rf"^from (gymbal_\w+)([.\w]*) import {_NAMES}", re.MULTILIN
 
 @cache
 def _folder(package: str) -> Path:
-    """Where one of our packages lies; the source that names it has been imported, so it is there."""
+    """Where one of our packages lies; who asks has been imported, and so has it."""
     return Path(importlib.import_module(package).__path__[0])
 
 

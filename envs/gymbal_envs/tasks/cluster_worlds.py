@@ -113,7 +113,7 @@ class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Legal actions in the present state, (C, A)."""
-        return self.codec.mask(self.telemetry)
+        return self.codec.mask(self.telemetry, self.base if self.propose else None)
 
     def decision(self, action: NDArray[Any]) -> Orders:
         """Orders by their number, (C,)."""

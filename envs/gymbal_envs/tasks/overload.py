@@ -35,8 +35,12 @@ class OverloadEnv(MaskedWorldEnv):
     | 3 | clone it to the host with most room, and divide its load |
     | 4 + j | migrate it to host j |
 
-    Not every action is legal: the mask is in the observation and in ``action_masks()``. 0 always
-    is. A legal action is never refused. An illegal one is refused and counted.
+    Not every action is legal, and not every legal one sensible: the mask, in the observation and
+    in ``action_masks()``, allows orders for VMs of hosts that are short of memory or nearly so, to
+    the three hosts with most room, besides what undoes an order and what the base heuristic
+    proposes (``gymbal_runtime.cluster.candidates.sensible``). 0 is always allowed. What is allowed
+    is never refused; an illegal action is refused and counted. Who chooses what is proposed gets
+    all orders of the heuristic, which may be several.
 
     ## Observation Space
     `Dict`, from telemetry only, through the codec that a controller runs too. Bounds, units and

@@ -1,17 +1,27 @@
-"""Which VMs of each host a policy is asked about: a few, chosen by a rule that anybody can check.
+"""What a policy is asked about: a few VMs and orders, chosen by a rule that anybody can check.
 
 A policy that scored every order of every VM would face thousands of actions, nearly all of them
-pointless. The rule reads the record alone, so that encoding, masking and decoding agree.
+pointless, and would have to try them all to learn so. The rules read the record alone, so that
+encoding, masking and decoding agree.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gymbal_runtime.cluster.move_estimate import free_link
+from gymbal_runtime.cluster.orders import Legal
 from gymbal_runtime.cluster.suffering import STALL_FLOOR
 from gymbal_runtime.cluster.telemetry import IDLE, NOBODY, ClusterTelemetry, Ints
-from gymbal_runtime.telemetry import Floats
+from gymbal_runtime.telemetry import Bools, Floats
+
+USED_FLOOR = 0.8
+"""1, part of a host's memory in use from which on a policy is asked about its VMs. One decision
+before an overload begins, three of four hosts use more; all hosts do a fifth of the time."""
+MOST_TARGETS = 3
+"""Hosts that a VM may be sent to: those with most room, of the ones that it fits on."""
 
 
 def choose_candidates(telemetry: ClusterTelemetry, count: int) -> Ints:
@@ -72,3 +82,39 @@ def urgency(telemetry: ClusterTelemetry) -> Floats:
     with np.errstate(invalid="ignore"):
         rank = np.where(stall > STALL_FLOOR, 3.0 + tie + 0.98 * stall.clip(0.0, 1.0), rank)
     return np.where(telemetry.present, rank, -1.0)
+
+
+def pressed_hosts(telemetry: ClusterTelemetry) -> Bools:
+    """Hosts (C, H) that may need an order: a VM stalls, or memory in use is above `USED_FLOOR`."""
+    hosts = telemetry.hosts
+    held = np.where(hosts.present, hosts.actual_bytes - np.nan_to_num(hosts.usable_bytes), 0.0)
+    used = telemetry.per_host(held.sum(axis=1)) > USED_FLOOR * telemetry.capacity_bytes
+    with np.errstate(invalid="ignore"):
+        stalls: Bools = telemetry.per_host((hosts.psi_some_frac > STALL_FLOOR) & hosts.present)
+    pressed: Bools = used | stalls.any(axis=2)
+    return pressed
+
+
+def sensible(legal: Legal, telemetry: ClusterTelemetry) -> Legal:
+    """The legal orders (of candidates, C, H, K) that a policy may choose from.
+
+    Squeezing, borrowing, moving and cloning only for VMs of `pressed_hosts`, the latter two only to
+    the `MOST_TARGETS` hosts with most room. What undoes something may always be chosen.
+    """
+    pressed = pressed_hosts(telemetry)[:, :, None]
+    return replace(
+        legal,
+        squeeze=legal.squeeze & pressed,
+        borrow=legal.borrow & pressed,
+        migrate=_roomiest(legal.migrate & pressed[..., None], telemetry.room_bytes),
+        clone=legal.clone & pressed[..., None],
+    )
+
+
+def _roomiest(targets: Bools, room_bytes: Floats) -> Bools:
+    """Of the targets (C, H, K, H), those `MOST_TARGETS` with most room; ties to the lower host."""
+    order = np.argsort(-room_bytes, axis=1, kind="stable")
+    sorted_targets = np.take_along_axis(targets, order[:, None, None, :], axis=3)
+    first = sorted_targets & (sorted_targets.cumsum(axis=3) <= MOST_TARGETS)
+    back: Bools = np.take_along_axis(first, order.argsort(axis=1)[:, None, None, :], axis=3)
+    return back

@@ -1,19 +1,24 @@
 """The codec of clusters: telemetry to observation and mask, action to orders.
 
 Training and serving import this file; there is no second one. A policy chooses one order per
-cluster and decision; it sees which one its heuristic would choose.
+cluster and decision, or what its heuristic proposes, which it is shown.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_runtime.cluster.actions import action_of, actions_of, mask_of, orders_of, verb_home
-from gymbal_runtime.cluster.candidates import choose_candidates, ranked_candidates
+from gymbal_runtime.cluster.candidates import (
+    MOST_TARGETS,
+    USED_FLOOR,
+    ranked_candidates,
+    sensible,
+)
 from gymbal_runtime.cluster.history import ClusterHistory
 from gymbal_runtime.cluster.host_rows import cluster_columns, host_columns
 from gymbal_runtime.cluster.observation import (
@@ -24,7 +29,7 @@ from gymbal_runtime.cluster.observation import (
     bounded_rows,
     vm_rows,
 )
-from gymbal_runtime.cluster.orders import Orders, legal
+from gymbal_runtime.cluster.orders import Legal, Orders, legal
 from gymbal_runtime.cluster.quantities import (
     CLUSTER_QUANTITIES,
     HISTORY_QUANTITIES,
@@ -38,14 +43,14 @@ from gymbal_runtime.cluster.rows import (
     told_columns,
 )
 from gymbal_runtime.cluster.suffering import Floors
-from gymbal_runtime.cluster.telemetry import ClusterTelemetry
+from gymbal_runtime.cluster.telemetry import ClusterTelemetry, Ints
 from gymbal_runtime.hashing import content_hash
 from gymbal_runtime.observation import HISTORY_STEPS
 from gymbal_runtime.signature import MAX_HOSTS, SCORES, Bounds, Signature, float32_bounds
 from gymbal_runtime.tasks import OVERLOAD, check_task
 from gymbal_runtime.telemetry import Bools, Floats
 
-CLUSTER_CODEC_VERSION = 1
+CLUSTER_CODEC_VERSION = 2
 
 FLOORS = Floors()
 """From when on a VM counts as suffering in what a policy sees."""
@@ -135,6 +140,7 @@ class ClusterCodec:
             "options": dict(sorted(self.options.items())),
             "candidates": self.candidates,
             "floors": asdict(FLOORS),
+            "asked": {"used_floor": USED_FLOOR, "most_targets": MOST_TARGETS},
             "history_steps": HISTORY_STEPS,
             "vm_quantities": [asdict(q) for q in VM_QUANTITIES],
             "history_quantities": [asdict(q) for q in HISTORY_QUANTITIES],
@@ -168,10 +174,7 @@ class ClusterCodec:
         Returns:
             The observation and the history to pass next time.
         """
-        slots, rank = ranked_candidates(telemetry, self.candidates)
-        allowed, home = legal(telemetry, slots), verb_home(telemetry, slots)
-        mask = mask_of(allowed, home)
-        proposed = action_of(base, slots, rank, home, mask)
+        slots, allowed, proposed, mask = self._choices(telemetry, base)
         told = orders_of(proposed, telemetry, slots, allowed)
         memory = history.advance(telemetry, FLOORS)
         seen = Candidates.at(slots, telemetry.num_vms)
@@ -194,10 +197,25 @@ class ClusterCodec:
             )
         return observation, memory
 
-    def mask(self, telemetry: ClusterTelemetry) -> Bools:
-        """Legal actions, (C, A); the same as in the observation."""
-        slots = choose_candidates(telemetry, self.candidates)
-        return mask_of(legal(telemetry, slots), verb_home(telemetry, slots))
+    def mask(self, telemetry: ClusterTelemetry, base: Orders | None = None) -> Bools:
+        """Actions that may be chosen, (C, A): the legal and `sensible` ones, and what is proposed.
+
+        With the same proposal it is the mask of the observation.
+        """
+        return self._choices(telemetry, base)[-1]
+
+    def _choices(
+        self, telemetry: ClusterTelemetry, base: Orders | None
+    ) -> tuple[Ints, Legal, Ints, Bools]:
+        """Candidates (C, H, K), their legal orders, the proposed action (C,), the mask (C, A)."""
+        slots, rank = ranked_candidates(telemetry, self.candidates)
+        allowed, home = legal(telemetry, slots), verb_home(telemetry, slots)
+        mask = mask_of(sensible(allowed, telemetry), home)
+        proposed = np.zeros(telemetry.num_clusters, dtype=np.int64)
+        if base is not None:
+            proposed = action_of(base, slots, rank, home, mask_of(allowed, home))
+            mask[np.arange(len(mask)), proposed] = True
+        return slots, allowed, proposed, mask
 
     def decode(
         self,
@@ -205,26 +223,35 @@ class ClusterCodec:
         telemetry: ClusterTelemetry,
         base: Orders | None = None,
     ) -> Orders:
-        """The one order of each cluster that its action stands for.
+        """The orders of each cluster that its action stands for.
+
+        Who chooses the proposed action gets all that the heuristic says, which may be more than one
+        order; any other choice takes their place.
 
         Args:
             action: (C,) numbers in 0..A-1.
             telemetry: the record that was encoded.
             base: the heuristic's proposal; local balancing and pools are its, not the policy's.
-                None: balancing is on and lending elastic.
+                None: nothing is proposed, balancing is on and lending elastic.
 
         Returns:
-            Orders of which at most one per cluster is not WAIT. Where the mask allows the action
-            it is legal.
+            Orders of which at most one per cluster is not WAIT, or the heuristic's. Where the mask
+            allows the action it is legal.
 
         Raises:
             ValueError: a number is not that of an action.
         """
-        slots = choose_candidates(telemetry, self.candidates)
-        orders = orders_of(action, telemetry, slots, legal(telemetry, slots))
+        slots, allowed, proposed, _ = self._choices(telemetry, base)
+        orders = orders_of(action, telemetry, slots, allowed)
         if base is None:
             return orders
-        return replace(orders, balance=base.balance, pool_bytes=base.pool_bytes)
+        agreed = (np.asarray(action) == proposed)[:, None, None]
+        return Orders(
+            verb=np.where(agreed, base.verb, orders.verb),
+            target=np.where(agreed, base.target, orders.target),
+            balance=base.balance,
+            pool_bytes=base.pool_bytes,
+        )
 
 
 def _target_flags(told: Orders) -> Floats:

@@ -6,7 +6,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gymbal_runtime.cluster.candidates import choose_candidates, ranked_candidates
+from gymbal_runtime.cluster.candidates import (
+    MOST_TARGETS,
+    choose_candidates,
+    pressed_hosts,
+    ranked_candidates,
+    sensible,
+)
+from gymbal_runtime.cluster.orders import legal
 
 GIB = 2.0**30
 
@@ -50,3 +57,33 @@ def test_what_absent_slots_hold_does_not_matter(random_cluster):
     np.testing.assert_array_equal(
         choose_candidates(replace(record, size_bytes=garbage), 3), choose_candidates(record, 3)
     )
+
+
+def test_a_host_is_pressed_by_a_stall_or_by_memory_in_use(two_hosts, with_vm):
+    record = two_hosts()
+    idle = replace(record, hosts=replace(record.hosts, usable_bytes=record.hosts.actual_bytes))
+    assert not pressed_hosts(idle).any()
+    np.testing.assert_array_equal(
+        pressed_hosts(with_vm(idle, 0, 1, psi_some_frac=0.3)), [[True, False]]
+    )
+    full = idle.capacity_bytes[0, 1]
+    used = with_vm(idle, 1, 0, actual_bytes=0.9 * full, usable_bytes=0.05 * full)
+    np.testing.assert_array_equal(pressed_hosts(used), [[False, True]])
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_sensible_orders_are_legal_ones_to_the_roomiest_hosts(random_cluster, seed):
+    record = random_cluster(seed, num_clusters=2, num_hosts=6, num_vms=4)
+    allowed = legal(record, choose_candidates(record, 3))
+    asked, pressed = sensible(allowed, record), pressed_hosts(record)[:, :, None, None]
+    wanted = allowed.migrate & pressed
+    assert not (asked.migrate & ~wanted).any()
+    count = np.minimum(wanted.sum(axis=3), MOST_TARGETS)
+    np.testing.assert_array_equal(asked.migrate.sum(axis=3), count)
+    room = np.broadcast_to(record.room_bytes[:, None, None, :], wanted.shape)
+    least = np.where(asked.migrate, room, np.inf).min(axis=3)
+    left_out = np.where(wanted & ~asked.migrate, room, -np.inf).max(axis=3)
+    assert (left_out <= least).all()
+    np.testing.assert_array_equal(asked.recall, allowed.recall)
+    np.testing.assert_array_equal(asked.cancel, allowed.cancel)

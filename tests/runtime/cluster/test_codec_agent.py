@@ -21,7 +21,7 @@ def nothing(observation):
     return np.zeros(len(observation["mask"]), dtype=np.int64)
 
 
-def test_a_policy_that_follows_gives_one_of_the_heuristics_orders(random_cluster, later):
+def test_a_policy_that_follows_gives_the_heuristics_orders(random_cluster, later):
     codec = ClusterCodec()
     agent, rule = ClusterCodecAgent(codec, proposed), make_cluster_heuristic(codec.heuristic)
     record = random_cluster(0, 6, 4, 6)
@@ -29,9 +29,8 @@ def test_a_policy_that_follows_gives_one_of_the_heuristics_orders(random_cluster
     for k in range(5):
         orders, base = agent.act(record), rule.act(record)
         told = orders.verb != WAIT
-        assert (told.sum(axis=(1, 2)) <= 1).all()
-        np.testing.assert_array_equal(orders.verb[told], base.verb[told])
-        np.testing.assert_array_equal(orders.target[told], base.target[told])
+        np.testing.assert_array_equal(orders.verb, base.verb)
+        np.testing.assert_array_equal(orders.target, base.target)
         given += int(told.sum())
         record = later(record, k, 10.0)
     assert given > 5

@@ -11,7 +11,7 @@ from gymbal_runtime.building import check_range
 from gymbal_runtime.cluster.heuristics.draft import Draft
 from gymbal_runtime.cluster.heuristics.overdriver import ProfileRule
 from gymbal_runtime.cluster.heuristics.situation import Situation
-from gymbal_runtime.cluster.orders import BORROW, CLONE, MIGRATE, SQUEEZE, SQUEEZED_FRAC
+from gymbal_runtime.cluster.orders import CLONE, MIGRATE, SQUEEZE, SQUEEZED_FRAC
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
 from gymbal_runtime.telemetry import Bools, Floats
 
@@ -34,7 +34,8 @@ class BalanceFirst(ProfileRule):
     Attributes:
         patience_s: s that balancing and squeezing have, before far memory is borrowed even so and
             before anybody moves.
-        spare_frac: 1, part of what its neighbours would give that they must have unused.
+        spare_frac: 1, part of what its neighbours would give that they must have unused; at 10
+            hardly anybody is squeezed.
         clone: clonable VMs are divided where CPU time is short, too.
         least_steal: 1, part of the wanted CPU time missed from which on it is short.
     """
@@ -42,7 +43,7 @@ class BalanceFirst(ProfileRule):
     TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
         **ProfileRule.TUNABLE,
         "patience_s": (0.0, 60.0),
-        "spare_frac": (0.2, 2.0),
+        "spare_frac": (0.2, 10.0),
     }
     name = "balance_first"
 
@@ -63,7 +64,7 @@ class BalanceFirst(ProfileRule):
     def _decide(self, telemetry: ClusterTelemetry, seen: Situation, draft: Draft) -> None:
         late = seen.elapsed_s >= self.patience_s
         helpless = (seen.lack_bytes > 0.0)[:, :, None] | late
-        draft.tell(BORROW, seen.suffering & helpless)
+        self._borrow(telemetry, draft, seen.suffering & helpless)
         draft.tell(SQUEEZE, seen.suffering & self._neighbours_can_give(telemetry, seen))
         cost = self._move_cost_s(telemetry)
         targets = draft.good_targets(MIGRATE).any(axis=3) & self._may_move(seen)

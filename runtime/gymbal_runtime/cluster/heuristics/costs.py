@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from gymbal_runtime.building import check_range
-from gymbal_runtime.cluster.heuristics.rule import ClusterRule
+from gymbal_runtime.cluster.heuristics.rule import ClusterRule, far_of_local
 from gymbal_runtime.cluster.heuristics.situation import Situation
 from gymbal_runtime.cluster.move_estimate import estimate_move, free_link
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
@@ -32,6 +32,7 @@ class PricedRule(ClusterRule):
     """
 
     TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
+        **ClusterRule.TUNABLE,
         "copy_slowdown": (0.02, 0.5),
         "fixed_s": (0.0, 60.0),
         "s_per_gib": (0.0, 5.0),
@@ -79,10 +80,6 @@ LEAST_RATE = 0.005
 """An overload costs at least this part of the time: far pages load the network, too."""
 
 
-GUESSED_FAR_S = 2e-4
-"""s, wait for a far page where none was measured yet: TCP over 1 Gbit/s (models.md 1.4)."""
-
-
 def overload_rate(telemetry: ClusterTelemetry, seen: Situation) -> Floats:
     """c_r: s of progress lost per s while a VM rides an overload out on far memory, (C, H, V).
 
@@ -91,11 +88,7 @@ def overload_rate(telemetry: ClusterTelemetry, seen: Situation) -> Floats:
     time, so the odds of stalling scale with W. Where the local wait is not known, far pages are
     taken to be no faster.
     """
-    local = telemetry.hosts.swap_latency_s.reshape(telemetry.exists.shape)
-    far = telemetry.far_latency_s
-    with np.errstate(all="ignore"):
-        ratio = np.where(np.isnan(far), GUESSED_FAR_S, far) / local
-    ratio = np.where(np.isfinite(ratio), np.minimum(ratio, 1.0), 1.0)[:, :, None]
+    ratio = np.minimum(far_of_local(telemetry), 1.0)[:, :, None]
     stall = np.minimum(seen.stall, 0.999)
     odds = stall / (1.0 - stall) * np.where(telemetry.borrowing, 1.0, ratio)
     rate: Floats = np.maximum(odds / (1.0 + odds), LEAST_RATE)

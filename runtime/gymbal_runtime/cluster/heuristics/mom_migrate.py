@@ -29,7 +29,10 @@ class MomMigrate(ClusterRule):
         theta_s: s that the overload of a host may last; three rounds of balancing.
     """
 
-    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {"theta_s": (10.0, 600.0)}
+    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
+        **ClusterRule.TUNABLE,
+        "theta_s": (10.0, 600.0),
+    }
     name = "mom_migrate"
 
     theta_s: float = 30.0

@@ -12,7 +12,6 @@ from gymbal_runtime.cluster.heuristics.costs import PricedRule, overload_rate
 from gymbal_runtime.cluster.heuristics.draft import Draft
 from gymbal_runtime.cluster.heuristics.profile import worth_waiting
 from gymbal_runtime.cluster.heuristics.situation import Situation
-from gymbal_runtime.cluster.orders import BORROW
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
 from gymbal_runtime.telemetry import Bools, Floats
 
@@ -102,7 +101,7 @@ class Overdriver(ProfileRule):
         )
 
     def _decide(self, telemetry: ClusterTelemetry, seen: Situation, draft: Draft) -> None:
-        draft.tell(BORROW, seen.suffering)
+        self._borrow(telemetry, draft, seen.suffering)
         asked = seen.legal.migrate.any(axis=3) & self._may_move(seen)
         due = self._lasting(telemetry, seen, asked, self._move_cost_s(telemetry))
         draft.move(np.where(due, seen.stall + seen.elapsed_s, -np.inf))

@@ -12,7 +12,7 @@ from gymbal_runtime.building import check_range
 from gymbal_runtime.cluster.agent import ClusterAgent
 from gymbal_runtime.cluster.heuristics.draft import Draft
 from gymbal_runtime.cluster.heuristics.situation import Situation, observe
-from gymbal_runtime.cluster.orders import CANCEL, MERGE, RECALL, Orders
+from gymbal_runtime.cluster.orders import BORROW, CANCEL, MERGE, RECALL, Orders
 from gymbal_runtime.cluster.suffering import (
     RATE_FLOOR_BYTES_S,
     RELEASE_S,
@@ -22,6 +22,21 @@ from gymbal_runtime.cluster.suffering import (
 from gymbal_runtime.cluster.telemetry import NOBODY, ClusterTelemetry
 from gymbal_runtime.cluster.vm_memory import VmMemory
 from gymbal_runtime.telemetry import Bools, Floats
+
+GUESSED_FAR_S = 2e-4
+"""s, wait for a far page where none was measured yet: TCP over 1 Gbit/s (models.md 1.4)."""
+
+
+def far_of_local(telemetry: ClusterTelemetry) -> Floats:
+    """(C, H) wait for a far page over that for one from the local swap device.
+
+    1 where no local wait is known: far pages are taken to be no faster.
+    """
+    local = telemetry.hosts.swap_latency_s.reshape(telemetry.exists.shape)
+    far = telemetry.far_latency_s
+    with np.errstate(all="ignore"):
+        ratio = np.where(np.isnan(far), GUESSED_FAR_S, far) / local
+    return np.where(np.isfinite(ratio), ratio, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +56,19 @@ class ClusterRule(ClusterAgent):
         dwell_s: s that a VM stays on a host before it may move again.
         moves_per_host: VMs that may be on their way out of a host at once.
         cancel_after_s: s after which a copy that is still going on is given up.
+        least_speedup: 1, how many times as fast as the local swap device far memory has to be for a
+            VM to borrow; 0: any speed will do.
         balance: local agents divide the memory of their hosts; False: a static split.
     """
 
-    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {}
+    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
+        "rate_floor_bytes_s": (1e5, 3e7),
+        "stall_floor": (0.005, 0.3),
+        "release_s": (10.0, 120.0),
+        "margin_frac": (0.0, 0.15),
+        "dwell_s": (10.0, 600.0),
+        "least_speedup": (0.0, 5.0),
+    }
     name = "rule"
 
     rate_floor_bytes_s: float = RATE_FLOOR_BYTES_S
@@ -54,6 +78,7 @@ class ClusterRule(ClusterAgent):
     dwell_s: float = 120.0
     moves_per_host: int = 1
     cancel_after_s: float = 900.0
+    least_speedup: float = 0.0
     balance: bool = True
     _memory: VmMemory = field(init=False, repr=False, default_factory=VmMemory)
 
@@ -67,6 +92,7 @@ class ClusterRule(ClusterAgent):
             dwell_s=(self.dwell_s, 0.0, 86400.0),
             moves_per_host=(self.moves_per_host, 1, 64),
             cancel_after_s=(self.cancel_after_s, 0.0, np.inf),
+            least_speedup=(self.least_speedup, 0.0, 1e6),
         )
 
     def reset(self, num_worlds: int, num_vms: int, worlds: Bools | None = None) -> None:
@@ -106,6 +132,12 @@ class ClusterRule(ClusterAgent):
         first = telemetry.twin > np.arange(telemetry.num_hosts)[:, None]
         long = seen.calm_s >= 4.0 * self.release_s
         draft.tell(MERGE, twins & first & long & quiet[:, None, None])
+
+    def _borrow(self, telemetry: ClusterTelemetry, draft: Draft, wanted: Bools) -> None:
+        """Let the wanted VMs (C, H, V) borrow where far memory is fast enough to be worth it."""
+        with np.errstate(all="ignore"):
+            speedup = 1.0 / far_of_local(telemetry)
+        draft.tell(BORROW, wanted & (speedup >= self.least_speedup)[:, :, None])
 
     def _may_move(self, seen: Situation) -> Bools:
         """VMs (C, H, V) that have been on their host for long enough."""

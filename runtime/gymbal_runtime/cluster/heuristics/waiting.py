@@ -13,7 +13,6 @@ from gymbal_runtime.cluster.heuristics.costs import PricedRule, overload_rate
 from gymbal_runtime.cluster.heuristics.draft import Draft
 from gymbal_runtime.cluster.heuristics.rule import ClusterRule
 from gymbal_runtime.cluster.heuristics.situation import Situation
-from gymbal_runtime.cluster.orders import BORROW
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
 from gymbal_runtime.telemetry import Floats
 
@@ -34,7 +33,7 @@ class _Waiting(ClusterRule):
 
     def _decide(self, telemetry: ClusterTelemetry, seen: Situation, draft: Draft) -> None:
         if self.borrow:
-            draft.tell(BORROW, seen.suffering)
+            self._borrow(telemetry, draft, seen.suffering)
         due = seen.suffering & (seen.elapsed_s >= self._theta_s(telemetry, seen))
         draft.move(np.where(due & self._may_move(seen), seen.stall + seen.elapsed_s, -np.inf))
 
@@ -77,7 +76,10 @@ class Delay(_Waiting):
         theta_s: s.
     """
 
-    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {"theta_s": (10.0, 600.0)}
+    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
+        **_Waiting.TUNABLE,
+        "theta_s": (10.0, 600.0),
+    }
     name = "delay"
 
     theta_s: float = 60.0

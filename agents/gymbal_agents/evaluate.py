@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_agents.measures import measured, measures_of
+from gymbal_envs.scenarios.centre_scenario import CentreScenario
 from gymbal_envs.scenarios.cluster_scenario import GIGABIT, ClusterScenario
 from gymbal_envs.scenarios.sites_scenario import SitesScenario
 from gymbal_envs.scenarios.source import AnyScenario
@@ -65,12 +66,24 @@ class ScenarioFacts:
             line = scenario.wan.bytes_s / GIGABIT
             num_vms = int(scenario.present.sum())
             return cls(scenario.name, "", num_vms, scenario.load, nic_gbit_s=line)
+        if isinstance(scenario, CentreScenario):
+            return cls._of_centre(scenario)
         room = scenario.capacity_bytes - float(scenario.kernel_bytes[scenario.present].sum())
         peak = float(scenario.working_set_bytes.sum(axis=1, dtype=np.float64).max())
         num_vms, cache, resources = int(scenario.present.sum()), "", scenario.resources
         if resources is not None and resources.llc_bytes > 0:
             cache = "page colours" if resources.llc_recolours else "ways"
         return cls(scenario.name, scenario.tier.name, num_vms, peak / room, cache)
+
+    @classmethod
+    def _of_centre(cls, scenario: CentreScenario) -> ScenarioFacts:
+        """The load is that of the centre: what its VMs want at most together over all MIPS."""
+        wanted = (scenario.demand * scenario.vm_mips).sum(axis=1, dtype=np.float64)
+        load = float(wanted.max() / scenario.cpu_mips.sum())
+        num_vms, hosts = int(scenario.present.sum()), int(scenario.exists.sum())
+        line = float(scenario.nic_bytes_s[scenario.exists].min() / GIGABIT)
+        rule = scenario.migration.name
+        return cls(scenario.name, "", num_vms, load, "", hosts, "", rule, nic_gbit_s=line)
 
     @classmethod
     def _of_cluster(cls, scenario: ClusterScenario) -> ScenarioFacts:

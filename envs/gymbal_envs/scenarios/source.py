@@ -13,19 +13,17 @@ from typing import Any, TypeVar
 from gymbal_envs.demand.open import open_trace
 from gymbal_envs.demand.synthetic import SyntheticFleet
 from gymbal_envs.demand.trace import Trace
+from gymbal_envs.scenarios.centre import CentreScenarios
+from gymbal_envs.scenarios.centre_config import CentreConfig
 from gymbal_envs.scenarios.cluster_fleet import ClusterConfig, ClusterFleetScenarios
 from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
-from gymbal_envs.scenarios.cluster_toy import LONG_S, SHORT_S, OneOverload
 from gymbal_envs.scenarios.fleet import FleetConfig, FleetScenarios
 from gymbal_envs.scenarios.machine import MachineConfig, MachineDraw, programs_of
-from gymbal_envs.scenarios.machine_toy import StreamAndLoop
-from gymbal_envs.scenarios.scenario import Scenario, ScenarioError
+from gymbal_envs.scenarios.scenario import ScenarioError
 from gymbal_envs.scenarios.sites import SitesScenarios
 from gymbal_envs.scenarios.sites_config import SitesConfig
-from gymbal_envs.scenarios.sites_scenario import SitesScenario
-from gymbal_envs.scenarios.sites_toy import TOYS as SITES_TOYS
 from gymbal_envs.scenarios.split import SplitName
-from gymbal_envs.scenarios.toy import OppositePeaks
+from gymbal_envs.scenarios.toys import AnyScenario, toy_scenario
 from gymbal_runtime.tasks import CACHE, HOST, OVERLOAD, SITES, check_task
 
 T = TypeVar("T")
@@ -41,9 +39,6 @@ ClusterSource = Callable[[int], ClusterScenario]
 """Cluster number ``index``."""
 
 
-AnyScenario = Scenario | ClusterScenario | SitesScenario
-
-
 @dataclass(frozen=True)
 class ScenarioConfig:
     """Where scenarios come from.
@@ -53,10 +48,12 @@ class ScenarioConfig:
             several of them take turns.
         repair: let the reader repair a damaged trace (it says what it did).
         toy: play this hand-written scenario instead: "", ``opposite-peaks``, ``stream-and-loop``;
-            of several hosts ``short-overload``, ``long-overload``.
+            of several hosts ``short-overload``, ``long-overload``; of data centres ``two-halves``,
+            ``brief-lull``.
         fleet: what is drawn from the trace.
         cluster: what is drawn of several hosts, in place of ``fleet``; null for single hosts.
         sites: what is drawn of moves between sites, in place of ``fleet``; null for hosts.
+        centre: what is drawn of data centres, in place of ``fleet``; null for hosts.
         machine: what else is drawn; null for hosts of memory and CPU time only.
         profiles: programs' cache behaviour: "" for the shipped table (test programs are never seen
             in training), or the path of a table of measured programs, all of which are played.
@@ -70,6 +67,7 @@ class ScenarioConfig:
     profiles: str = ""
     cluster: ClusterConfig | None = None
     sites: SitesConfig | None = None
+    centre: CentreConfig | None = None
 
     @property
     def traces(self) -> tuple[str, ...]:
@@ -82,34 +80,35 @@ class ScenarioConfig:
         return self.fleet if self.cluster is None else self.cluster.fleet
 
     @property
+    def _drawn(self) -> FleetConfig | SitesConfig | CentreConfig:
+        """What says how many VMs there are, and how often their demand changes."""
+        return self.centre or self.sites or self.host
+
+    @property
     def num_vms(self) -> int:
-        """VM slots of every host."""
+        """VM slots of every host, or of every pair of sites or data centre."""
         if self.toy:
             toy = toy_scenario(self.toy)
             return toy.slots if isinstance(toy, ClusterScenario) else int(toy.num_vms)
-        return self.host.max_vms if self.sites is None else self.sites.max_vms
+        return self._drawn.max_vms
 
     @property
     def num_hosts(self) -> int:
         """Hosts of every scenario."""
         if self.toy:
-            toy = toy_scenario(self.toy)
-            return toy.num_hosts if isinstance(toy, ClusterScenario) else 1
-        return 1 if self.cluster is None else self.cluster.max_hosts
+            return int(getattr(toy_scenario(self.toy), "num_hosts", 1))
+        several = self.centre or self.cluster
+        return 1 if several is None else several.max_hosts
 
     @property
     def knot_s(self) -> float:
         """Seconds between demand knots."""
-        if self.toy:
-            return float(toy_scenario(self.toy).knot_s)
-        return self.host.knot_s if self.sites is None else self.sites.knot_s
+        return float(toy_scenario(self.toy).knot_s) if self.toy else self._drawn.knot_s
 
     @property
     def num_knots(self) -> int:
         """Demand knots of every scenario."""
-        if self.toy:
-            return int(toy_scenario(self.toy).num_knots)
-        return self.host.num_knots if self.sites is None else self.sites.num_knots
+        return int(toy_scenario(self.toy).num_knots) if self.toy else self._drawn.num_knots
 
     def episode_steps(self, control_interval_s: float) -> int:
         """Decisions in an episode."""
@@ -118,7 +117,7 @@ class ScenarioConfig:
 
 
 def make_source(config: ScenarioConfig, split: SplitName, seed: int) -> ScenarioSource:
-    """Scenarios of one split, of hosts, of clusters or of sites as configured.
+    """Scenarios of one split, of hosts, clusters, sites or data centres as configured.
 
     Raises:
         ScenarioError: for an unknown toy.
@@ -127,6 +126,9 @@ def make_source(config: ScenarioConfig, split: SplitName, seed: int) -> Scenario
     if config.toy:
         scenario = toy_scenario(config.toy)
         return lambda index: scenario
+    if config.centre is not None:
+        centre = config.centre
+        return _in_turns([CentreScenarios(t, centre, split, seed) for t in _traces(config)])
     if config.sites is not None:
         drawn = config.sites
         return _in_turns([SitesScenarios(t, drawn, split, seed) for t in _traces(config)])
@@ -210,24 +212,6 @@ def default_scenario(task: str) -> ScenarioConfig:
     return ScenarioConfig()
 
 
-def toy_scenario(name: str) -> AnyScenario:
-    """A hand-written scenario.
-
-    Raises:
-        ScenarioError: for an unknown name.
-    """
-    toys: dict[str, Callable[[], AnyScenario]] = {
-        "opposite-peaks": OppositePeaks(),
-        "stream-and-loop": StreamAndLoop(),
-        "short-overload": OneOverload(SHORT_S),
-        "long-overload": OneOverload(LONG_S),
-        **SITES_TOYS,
-    }
-    if name not in toys:
-        raise ScenarioError(f"toy {name!r} unknown; there are {', '.join(toys)}")
-    return toys[name]()
-
-
 def load_trace(trace: str, repair: bool = False) -> Trace:
     """The named trace; read or generated once per process."""
     return _load_once(trace, repair)
@@ -238,3 +222,9 @@ def _load_once(trace: str, repair: bool) -> Trace:
     if trace == "synthetic":
         return SyntheticFleet().generate(SYNTHETIC_VMS, SYNTHETIC_SAMPLES, SYNTHETIC_SEED)
     return open_trace(trace, repair=repair)
+
+
+__all__ = [
+    "AnyScenario", "ScenarioConfig", "ScenarioSource", "default_scenario", "load_trace",
+    "make_cluster_source", "make_source", "toy_scenario",
+]  # fmt: skip

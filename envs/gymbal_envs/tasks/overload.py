@@ -29,7 +29,7 @@ class OverloadEnv(MaskedWorldEnv):
 
     | a | Order |
     |---|---|
-    | 0 | squeeze: its neighbours give a quarter of what they hold above their floor, for a minute |
+    | 0 | squeeze: its neighbours give half of what they do not use, for a minute |
     | 1 | borrow: what it evicts goes to other hosts' memory |
     | 2 | home: a VM that borrows gets its pages back, a clone and its origin merge, a move is cancelled |
     | 3 | clone it to the host with most room, and divide its load |

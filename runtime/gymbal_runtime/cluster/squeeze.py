@@ -16,8 +16,8 @@ from gymbal_runtime.telemetry import Floats, Telemetry
 def squeeze(command: Command, telemetry: ClusterTelemetry) -> Command:
     """The same command with the balloons of boosted VMs raised at their neighbours' expense.
 
-    On a host with boosted VMs every other VM gives `SQUEEZED_FRAC` of its target above its floor.
-    What is given is divided by how much each boosted VM has swapped; none gets more than its
+    On a host with boosted VMs every other VM gives `SQUEEZED_FRAC` of what it would hold unused,
+    as its guest says, and nothing below its floor. What is given is divided by how much each boosted VM has swapped; none gets more than its
     ceiling, and what nobody can take is not given. The result is feasible where the command was.
 
     Args:
@@ -40,7 +40,9 @@ def _shifted(told: Floats, hosts: Telemetry, boosted: np.ndarray) -> Floats:
     low = np.where(present, hosts.memory_min_bytes, 0.0)
     high = np.where(present, hosts.memory_max_bytes, 0.0)
     target = np.where(present, np.where(np.isnan(told), hosts.actual_bytes, told), 0.0)
-    offered = np.where(present & ~boosted, SQUEEZED_FRAC * np.maximum(target - low, 0.0), 0.0)
+    unused = np.nan_to_num(hosts.usable_bytes) + target - np.where(present, hosts.actual_bytes, 0.0)
+    spare = np.maximum(np.minimum(unused, target - low), 0.0)
+    offered = np.where(present & ~boosted, SQUEEZED_FRAC * spare, 0.0)
     total = offered.sum(axis=1, keepdims=True)
     swapped = np.where(np.isnan(hosts.swap_used_bytes), 0.0, hosts.swap_used_bytes)
     # A VM that nothing is known to be swapped of still gets a part.

@@ -13,17 +13,24 @@ from gymbal_runtime.command import Command
 GIB = 2.0**30
 
 
-def test_neighbours_give_a_quarter_of_what_they_hold_above_their_floor(two_hosts, with_vm):
-    record = with_vm(two_hosts(), 0, 0, boosted=True)
+def test_neighbours_give_half_of_what_they_do_not_use(two_hosts, with_vm):
+    record = with_vm(with_vm(two_hosts(), 0, 0, boosted=True), 0, 1, usable_bytes=2.0 * GIB)
     told = Command.no_change(2, 3)
     balloons = squeeze(told, record).balloon_bytes
-    given = 0.25 * (3.0 - 0.5) * GIB
+    given = 0.5 * 2.0 * GIB
     np.testing.assert_allclose(balloons[0, :2], [3.0 * GIB + given, 3.0 * GIB - given])
     assert np.isnan(balloons[1]).all()  # nobody is boosted there
 
 
+def test_nobody_gives_what_it_uses(two_hosts, with_vm):
+    record = with_vm(with_vm(two_hosts(), 0, 0, boosted=True), 0, 1, usable_bytes=0.0)
+    balloons = squeeze(Command.no_change(2, 3), record).balloon_bytes
+    np.testing.assert_allclose(balloons[0, :2], [3.0 * GIB, 3.0 * GIB])
+
+
 def test_nobody_gives_what_the_boosted_vm_cannot_take(two_hosts, with_vm):
     record = with_vm(two_hosts(), 0, 0, boosted=True, memory_max_bytes=3.1 * GIB)
+    record = with_vm(record, 0, 1, usable_bytes=2.0 * GIB)
     balloons = squeeze(Command.no_change(2, 3), record).balloon_bytes
     np.testing.assert_allclose(balloons[0, :2], [3.1 * GIB, 2.9 * GIB])
 

@@ -34,8 +34,7 @@ class BalanceFirst(ProfileRule):
     Attributes:
         patience_s: s that balancing and squeezing have, before far memory is borrowed even so and
             before anybody moves.
-        spare_frac: 1, part of what its neighbours would give that they must have unused; at 10
-            hardly anybody is squeezed.
+        spare_frac: 1, part of what it has swapped that its neighbours must have to give.
         clone: clonable VMs are divided where CPU time is short, too.
         least_steal: 1, part of the wanted CPU time missed from which on it is short.
     """
@@ -43,7 +42,7 @@ class BalanceFirst(ProfileRule):
     TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
         **ProfileRule.TUNABLE,
         "patience_s": (0.0, 60.0),
-        "spare_frac": (0.2, 10.0),
+        "spare_frac": (0.02, 100.0),
     }
     name = "balance_first"
 
@@ -57,7 +56,7 @@ class BalanceFirst(ProfileRule):
         check_range(
             self.name,
             patience_s=(self.patience_s, 0.0, 3600.0),
-            spare_frac=(self.spare_frac, 0.0, 10.0),
+            spare_frac=(self.spare_frac, 0.0, 1e6),
             least_steal=(self.least_steal, 0.0, 1.0),
         )
 
@@ -78,16 +77,15 @@ class BalanceFirst(ProfileRule):
         draft.move(self._victims(telemetry, seen, cost, lasting, targets))
 
     def _neighbours_can_give(self, telemetry: ClusterTelemetry, seen: Situation) -> Bools:
-        """VMs (C, H, V) whose neighbours do not suffer, nor would from what a squeeze takes."""
+        """VMs (C, H, V) whose neighbours do not suffer, and have enough unused to be worth it."""
         hosts, present = telemetry.hosts, telemetry.hosts.present
-        above = np.where(present, hosts.actual_bytes - hosts.memory_min_bytes, 0.0)
-        given = SQUEEZED_FRAC * np.maximum(above, 0.0)
         unused = np.where(present, np.nan_to_num(hosts.usable_bytes), 0.0)
+        given = SQUEEZED_FRAC * np.maximum(unused, 0.0)
+        others = given.sum(axis=1, keepdims=True) - given
+        worth = others > self.spare_frac * np.nan_to_num(hosts.swap_used_bytes)
         suffering = seen.suffering.reshape(present.shape)
-        spare = np.minimum(unused, np.maximum(above, 0.0)) - self.spare_frac * given
-        others = spare.sum(axis=1, keepdims=True) - spare
         alone = suffering.sum(axis=1, keepdims=True) - suffering == 0
-        can: Bools = telemetry.per_host((others > 0.0) & alone & present)
+        can: Bools = telemetry.per_host(worth & alone & present)
         return can
 
     def _victims(

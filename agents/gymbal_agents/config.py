@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gymbal_agents.lookahead import Lookahead
 from gymbal_envs.scenarios.source import ScenarioConfig
 from gymbal_envs.tasks.config import TaskConfig
+from gymbal_runtime.tasks import OVERLOAD
 
 T = TypeVar("T")
 
@@ -74,6 +76,7 @@ class TrainConfig:
         task: what is decided, how it is rewarded.
         scenario: where scenarios come from.
         ppo: the learner.
+        lookahead: what the policy learns from copies of clusters before PPO begins.
         seed: of everything.
         total_steps: decisions to learn from, over all hosts.
         checkpoint_every: decisions between two checkpoints.
@@ -85,12 +88,21 @@ class TrainConfig:
     task: TaskConfig = field(default_factory=TaskConfig)
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
     ppo: PpoConfig = PpoConfig()
+    lookahead: Lookahead = field(default_factory=Lookahead)
     seed: int = 0
     total_steps: int = 2_500_000
     checkpoint_every: int = 250_000
     evaluate_every: int = 250_000
     evaluate_scenarios: int = 128
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what this task cannot do."""
+        if self.lookahead.states and self.task.id != OVERLOAD:
+            raise ValueError(
+                f"lookahead.states ({self.lookahead.states}) is for {OVERLOAD} only; with "
+                f"{self.task.id} set it to 0"
+            )
 
 
 def typed(kind: type[T], values: dict[str, Any]) -> T:

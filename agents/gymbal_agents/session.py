@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from gymbal_agents.callbacks import (
     write_reference_lines,
 )
 from gymbal_agents.config import TrainConfig
+from gymbal_agents.counterfactual import look_ahead
+from gymbal_agents.counterfactual_fit import fit
 from gymbal_agents.evaluate import AgentFactory, evaluate
 from gymbal_agents.masked_learner import Learner
 from gymbal_agents.masked_policy import MaskedPolicy
@@ -35,13 +38,16 @@ from gymbal_agents.roster import Tuned, build_roster
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.set_policy import SetActorCriticPolicy
 from gymbal_agents.torch_policy import TorchPolicy
-from gymbal_agents.train import train
+from gymbal_agents.train import make_worlds, train
 from gymbal_envs.scenarios.source import make_source
+from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
 from gymbal_envs.tasks.open import shape_of
 from gymbal_runtime.heuristics import heuristics_of
 from gymbal_runtime.policy_kinds import kind_of
 
 VALIDATION_SEED = 1
+LOOKAHEAD_SEED = 1_000_000
+"""Added to the run's seed: exploring begins on scenarios that nothing was learned from yet."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +135,36 @@ def run_training(
             evaluation,
             ProgressCallback(progress, task),
         ]
-        model = train(config, folder, callbacks, resume)
+        prepare = partial(_look_ahead, config, progress) if config.lookahead.states else None
+        model = train(config, folder, callbacks, resume, prepare)
     if evaluation.best_parameters is not None:
         model.policy.load_state_dict(evaluation.best_parameters)
         model.save(folder.model)
     write_hparams(folder, config, evaluation.best)
     return model
+
+
+def _look_ahead(config: TrainConfig, progress: Progress, model: Learner) -> None:
+    """Fit a fresh policy to what comes of its choices in copies of training scenarios."""
+    assert isinstance(model.policy, MaskedPolicy)
+    settings = config.lookahead
+    task = progress.add_task("looking ahead", total=settings.states, note="")
+    worlds = make_worlds(
+        config,
+        make_source(config.scenario, "train", LOOKAHEAD_SEED + config.seed),
+        config.ppo.num_envs,
+    )
+    assert isinstance(worlds, ClusterWorlds)
+    known = look_ahead(
+        worlds, settings, config.seed, lambda states: progress.update(task, completed=states)
+    )
+    fitting = progress.add_task("fitting", total=settings.passes, note="")
+
+    def show(number: int, seen: float, held_out: float) -> None:
+        note = f"gain per choice {seen:.5f}, on held-out states {held_out:.5f}"
+        progress.update(fitting, completed=number + 1, note=note)
+
+    fit(model.policy, known, settings, config.seed, show)
 
 
 def _progress(console: Console) -> Progress:

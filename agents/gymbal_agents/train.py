@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -69,6 +70,7 @@ def train(
     folder: RunFolder,
     callbacks: list[BaseCallback],
     resume: bool = False,
+    prepare: Callable[[Learner], None] | None = None,
 ) -> Learner:
     """Train until ``config.total_steps``; a resumed run goes on from its last checkpoint.
 
@@ -77,6 +79,7 @@ def train(
         folder: where everything goes.
         callbacks: progress, checkpoints, evaluation.
         resume: continue the run in ``folder``.
+        prepare: what a fresh learner goes through before it explores.
 
     Returns:
         The trained learner, also stored as ``folder.model``.
@@ -96,6 +99,9 @@ def train(
         folder.save_config(config)
     if checkpoint is None:
         model = make_learner(config, env)
+        if prepare is not None:
+            prepare(model)
+            folder.save_checkpoint(model, 0)  # so that it is not done again
     else:
         path, state = checkpoint
         # Scenarios already played are not played again.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from gymbal_runtime.agent import Agent
 from gymbal_runtime.cluster.orders import Orders
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
 
+AgentT = TypeVar("AgentT")
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
@@ -86,8 +87,8 @@ class ClusterTwins:
         return weighted
 
 
-def branch(agent: Agent, rows: Places, count: int) -> Agent:
-    """A copy of an agent for hosts whose host i remembers what the agent's host ``rows[i]`` does.
+def branch(agent: AgentT, rows: Places, count: int) -> AgentT:
+    """A copy of an agent whose host (or cluster) i remembers what the agent's ``rows[i]`` does.
 
     What does not belong to single hosts, a policy for example, is shared.
 
@@ -96,7 +97,7 @@ def branch(agent: Agent, rows: Places, count: int) -> Agent:
         rows: (M,) hosts.
         count: H.
     """
-    twin: Agent = _taken(agent, rows, count)
+    twin: AgentT = _taken(agent, rows, count)
     return twin
 
 

@@ -55,6 +55,23 @@ CLUSTER_CODEC_VERSION = 2
 FLOORS = Floors()
 """From when on a VM counts as suffering in what a policy sees."""
 
+_BALANCE_FIRST: dict[str, Any] = {
+    "rate_floor_bytes_s": 910000.0,
+    "stall_floor": 0.163,
+    "release_s": 37.3,
+    "margin_frac": 0.0839,
+    "dwell_s": 306.0,
+    "least_speedup": 4.01,
+    "copy_slowdown": 0.237,
+    "fixed_s": 2.41,
+    "s_per_gib": 2.59,
+    "prior_weight": 13.1,
+    "patience_s": 22.7,
+    "spare_frac": 62.0,
+    "clone": True,
+}
+"""What tuning found for the default clusters (configs/tuned/overload.yaml), rounded."""
+
 _ACTION_RULE = "0 nothing; 1 + (h * K + k) * (4 + H) + a; a: squeeze, borrow, home, clone, host j"
 
 
@@ -75,7 +92,7 @@ class ClusterCodec:
 
     task: str = OVERLOAD
     heuristic: str = "balance_first"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=lambda: dict(_BALANCE_FIRST))
     candidates: int = 3
 
     def __post_init__(self) -> None:

@@ -12,11 +12,15 @@ OVERLOAD = "gymbal/Overload-v0"
 """Several hosts: wait, squeeze, borrow, migrate or clone when one of them is overloaded."""
 SITES = "gymbal/Sites-v0"
 """Move VMs with their disks between data centres: when, in which order and how."""
+CONSOLIDATION = "gymbal/Consolidation-v0"
+"""A data centre: which VM runs on which host, which host sleeps."""
 
 TASKS = (BALLOON, CACHE, HOST)
 """Tasks about one host."""
 CLUSTER_TASKS = (OVERLOAD, SITES)
 """Tasks about several hosts."""
+CENTRE_TASKS = (CONSOLIDATION,)
+"""Tasks about whole data centres."""
 
 
 def check_task(task: str) -> None:
@@ -25,8 +29,9 @@ def check_task(task: str) -> None:
     Raises:
         ValueError: listing those that do.
     """
-    if task not in (*TASKS, *CLUSTER_TASKS):
-        raise ValueError(f"no task {task!r}; there are {', '.join((*TASKS, *CLUSTER_TASKS))}")
+    known = (*TASKS, *CLUSTER_TASKS, *CENTRE_TASKS)
+    if task not in known:
+        raise ValueError(f"no task {task!r}; there are {', '.join(known)}")
 
 
 def short_name(task: str) -> str:

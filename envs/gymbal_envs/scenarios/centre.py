@@ -16,8 +16,8 @@ from gymbal_envs.scenarios.cluster_scenario import GIGABIT
 from gymbal_envs.scenarios.cluster_writes import draw_writes
 from gymbal_envs.scenarios.draws import Floats, in_slots, log_uniform, random_stream
 from gymbal_envs.scenarios.split import SplitName, split_trace
-from gymbal_envs.simulator.centre.power import watts_table
 from gymbal_envs.simulator.cluster.migration_rules import RULES
+from gymbal_runtime.centre.rules.power import watts_table
 from gymbal_runtime.centre.telemetry import NOWHERE
 
 BISECTIONS = 40

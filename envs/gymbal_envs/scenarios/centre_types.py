@@ -7,8 +7,8 @@ from typing import Any
 
 from gymbal_envs.scenarios.draws import Range
 from gymbal_envs.scenarios.scenario import ScenarioError
-from gymbal_envs.simulator.centre.power import POWER_CURVES
 from gymbal_envs.simulator.params import GIB, MIB
+from gymbal_runtime.centre.rules.power import POWER_CURVES
 
 
 def _check_positive(kind: Any) -> None:
@@ -24,7 +24,7 @@ class HostType:
 
     Attributes:
         name: in configurations.
-        curve: of its power, a key of `gymbal_envs.simulator.centre.power.POWER_CURVES`.
+        curve: of its power, a key of `gymbal_runtime.centre.rules.power.POWER_CURVES`.
         cores: of all sockets.
         core_mips: of one core. The literature on consolidation counts one MIPS per MHz.
         memory_bytes: for VMs.

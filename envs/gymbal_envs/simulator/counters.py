@@ -39,7 +39,7 @@ from gymbal_envs.simulator.layout import (
     TOUCH_RATE,
     WORKING_SET,
 )
-from gymbal_envs.simulator.rng import normal
+from gymbal_runtime.random_numbers import normal
 
 TLB_REACH_BYTES = 1536 * 4096.0
 """Second-level TLB of a Skylake server core: 1536 entries of 4 KiB."""

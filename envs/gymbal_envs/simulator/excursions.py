@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 
 from gymbal_envs.simulator.compile import Demand, Floats, Streams, kernel
-from gymbal_envs.simulator.rng import normal, uniform
+from gymbal_runtime.random_numbers import normal, uniform
 
 RAMP_MEDIAN_S = 20.0
 RAMP_SIGMA = 0.8

@@ -80,7 +80,7 @@ from gymbal_envs.simulator.layout import (
 )
 from gymbal_envs.simulator.memory import free_bytes, miss_ratio, swapped_bytes
 from gymbal_envs.simulator.monitors import adapt_hot_set
-from gymbal_envs.simulator.rng import normal
+from gymbal_runtime.random_numbers import normal
 
 
 @lean_kernel

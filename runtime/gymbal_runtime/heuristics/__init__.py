@@ -19,7 +19,16 @@ from gymbal_runtime.heuristics.qmemman import Qmemman
 from gymbal_runtime.heuristics.senpai import Senpai
 from gymbal_runtime.heuristics.squeezed import Squeezed
 from gymbal_runtime.heuristics.static import Static
-from gymbal_runtime.tasks import BALLOON, CACHE, CLUSTER_TASKS, HOST, OVERLOAD, check_task
+from gymbal_runtime.tasks import (
+    BALLOON,
+    CACHE,
+    CENTRE_TASKS,
+    CLUSTER_TASKS,
+    CONSOLIDATION,
+    HOST,
+    OVERLOAD,
+    check_task,
+)
 
 _ALL = (Static, Proportional, Esx, Mom, Proxmox, Qmemman, Squeezed, Senpai, Meb)
 
@@ -58,8 +67,10 @@ def make_heuristic(name: str, **options: Any) -> Agent:
             that exist), or if an option is out of range.
     """
     known = _by_name(_OF_ONE_HOST.values())
-    if name not in known:
-        known |= _by_name(_of_several_hosts(task) for task in CLUSTER_TASKS)
+    for task in (*CLUSTER_TASKS, *CENTRE_TASKS):
+        if name in known:
+            break
+        known |= _by_name([_of_several_hosts(task)])
     agent: Agent = build("heuristic", known, name, options)
     return agent
 
@@ -70,6 +81,10 @@ def _of_several_hosts(task: str) -> Mapping[str, type[Any]]:
         from gymbal_runtime.cluster.heuristics import OVERLOAD_HEURISTICS
 
         return OVERLOAD_HEURISTICS
+    if task == CONSOLIDATION:
+        from gymbal_runtime.centre.heuristics import CENTRE_HEURISTICS
+
+        return CENTRE_HEURISTICS
     from gymbal_runtime.sites.heuristics import SITES_HEURISTICS
 
     return SITES_HEURISTICS

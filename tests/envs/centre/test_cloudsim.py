@@ -12,7 +12,7 @@ from gymbal_envs.simulator.centre.cloudsim_example import (
     example_hosts,
     example_vms,
 )
-from gymbal_envs.simulator.centre.policy import Policy
+from gymbal_runtime.centre.rules.policy import Policy
 
 G4, G5 = HOST_MODELS
 SMALL, LARGE = VmModel(500.0, 613.0), VmModel(2500.0, 870.0)

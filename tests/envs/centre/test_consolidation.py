@@ -13,11 +13,11 @@ from gymbal_envs.simulator.centre.cloudsim_loading import (
     new_hosts,
     new_plan,
 )
-from gymbal_envs.simulator.centre.consolidation import Plan, plan_migrations
-from gymbal_envs.simulator.centre.detection import HISTORY, LR, THR, Rule
-from gymbal_envs.simulator.centre.placement import Books, Hosts, find_host, put, take_back
-from gymbal_envs.simulator.centre.power import power_w
-from gymbal_envs.simulator.centre.selection import MMT, Guests
+from gymbal_runtime.centre.rules.consolidation import Plan, plan_migrations
+from gymbal_runtime.centre.rules.detection import HISTORY, LR, THR, Rule
+from gymbal_runtime.centre.rules.placement import Books, Hosts, find_host, put, take_back
+from gymbal_runtime.centre.rules.power import power_w
+from gymbal_runtime.centre.rules.selection import MMT, Guests
 
 G4, G5 = HOST_MODELS
 THR_MMT = Rule(THR, 0.8, MMT, 1.0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gymbal_envs.simulator.centre.detection import (
+from gymbal_runtime.centre.rules.detection import (
     HISTORY,
     IQR,
     LR,
@@ -25,7 +25,7 @@ def past(newest_first):
 def overloaded(detector, parameter, utilisation, newest_first=()):
     rule = Rule(detector, parameter, 0, 1.0)
     history = past(newest_first)
-    return is_overloaded(rule, 1000.0 * utilisation, 1000.0, history, np.zeros(HISTORY))
+    return is_overloaded(rule, 1000.0 * utilisation, 1000.0, 1.0, history, np.zeros(HISTORY))
 
 
 TWELVE = [0.05 * i for i in range(1, 13)]  # 5 % to 60 %

@@ -8,9 +8,9 @@ from gymbal_envs.scenarios.scenario import ScenarioError
 from gymbal_envs.simulator.centre import layout as at
 from gymbal_envs.simulator.centre.engine import CentreEngine
 from gymbal_envs.simulator.centre.params import CentreParams, centre_physics
-from gymbal_envs.simulator.centre.power import watts_table
 from gymbal_envs.simulator.params import Clock, PhysicsParams
 from gymbal_runtime.centre.orders import SLEEP, WAKE
+from gymbal_runtime.centre.rules.power import watts_table
 from gymbal_runtime.centre.telemetry import ASLEEP, HISTORY, NOWHERE, ON, SUSPENDING, WAKING
 
 

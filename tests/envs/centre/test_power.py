@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gymbal_envs.simulator.centre.cloudsim_clock import trapezoid_j
-from gymbal_envs.simulator.centre.power import POWER_CURVES, PowerCurve, power_w, watts_table
+from gymbal_runtime.centre.rules.power import POWER_CURVES, PowerCurve, power_w, watts_table
 
 G4 = np.array(POWER_CURVES["ml110_g4"].watts)
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from gymbal_envs.simulator.centre.detection import HISTORY
-from gymbal_envs.simulator.centre.selection import (
+from gymbal_runtime.centre.rules.detection import HISTORY
+from gymbal_runtime.centre.rules.selection import (
     MC,
     MMT,
     MU,
@@ -18,6 +18,7 @@ def make_guests(ram_mb, utilisation, history=None, samples=None):
     given = np.zeros((count, HISTORY)) if history is None else history
     return Guests(
         mips=np.full(count, 1000.0),
+        vcpus=np.ones(count),
         ram_mb=np.array(ram_mb, dtype=float),
         requested_mips=1000.0 * np.array(utilisation),
         requested_ram_mb=np.zeros(count),

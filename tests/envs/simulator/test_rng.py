@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gymbal_envs.simulator.excursions import exponential
-from gymbal_envs.simulator.rng import normal, uniform
+from gymbal_runtime.random_numbers import normal, uniform
 
 
 def draw(kernel, count, seed=0, *more):

@@ -23,7 +23,8 @@ def nothing(observation):
 
 def test_a_policy_that_follows_gives_the_heuristics_orders(random_cluster, later):
     codec = ClusterCodec()
-    agent, rule = ClusterCodecAgent(codec, proposed), make_cluster_heuristic(codec.heuristic)
+    agent = ClusterCodecAgent(codec, proposed)
+    rule = make_cluster_heuristic(codec.heuristic, **codec.options)
     record = random_cluster(0, 6, 4, 6)
     given = 0
     for k in range(5):

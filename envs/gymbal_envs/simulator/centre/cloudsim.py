@@ -46,11 +46,11 @@ from gymbal_envs.simulator.centre.cloudsim_loading import (
     new_plan,
 )
 from gymbal_envs.simulator.centre.cloudsim_start import place_all
-from gymbal_envs.simulator.centre.consolidation import plan_migrations
-from gymbal_envs.simulator.centre.detection import THR, Rule
-from gymbal_envs.simulator.centre.policy import Policy
 from gymbal_envs.simulator.centre.result import ConsolidationResult
-from gymbal_envs.simulator.centre.selection import MMT
+from gymbal_runtime.centre.rules.consolidation import plan_migrations
+from gymbal_runtime.centre.rules.detection import THR, Rule
+from gymbal_runtime.centre.rules.policy import Policy
+from gymbal_runtime.centre.rules.selection import MMT
 
 
 class CloudSimCentre:

@@ -16,12 +16,12 @@ from gymbal_envs.simulator.centre.cloudsim_sharing import (
     share_all,
 )
 from gymbal_envs.simulator.centre.cloudsim_tables import Centre
-from gymbal_envs.simulator.centre.consolidation import Plan
-from gymbal_envs.simulator.centre.detection import HISTORY
-from gymbal_envs.simulator.centre.placement import Books, Hosts
-from gymbal_envs.simulator.centre.power import power_w
-from gymbal_envs.simulator.centre.selection import Guests
 from gymbal_envs.simulator.compile import Floats, lean_kernel
+from gymbal_runtime.centre.rules.consolidation import Plan
+from gymbal_runtime.centre.rules.detection import HISTORY
+from gymbal_runtime.centre.rules.placement import Books, Hosts
+from gymbal_runtime.centre.rules.power import power_w
+from gymbal_runtime.centre.rules.selection import Guests
 
 
 @lean_kernel

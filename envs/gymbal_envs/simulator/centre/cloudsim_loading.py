@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator.centre.cloudsim_example import CloudSimParams, HostModel, VmModel
 from gymbal_envs.simulator.centre.cloudsim_tables import NUM_SUMS, Centre
-from gymbal_envs.simulator.centre.consolidation import Plan
-from gymbal_envs.simulator.centre.detection import HISTORY
-from gymbal_envs.simulator.centre.placement import NUM_SAVED, Books, Hosts
-from gymbal_envs.simulator.centre.power import watts_table
-from gymbal_envs.simulator.centre.selection import Guests
+from gymbal_runtime.centre.rules.consolidation import Plan
+from gymbal_runtime.centre.rules.detection import HISTORY
+from gymbal_runtime.centre.rules.placement import NUM_SAVED, Books, Hosts
+from gymbal_runtime.centre.rules.power import watts_table
+from gymbal_runtime.centre.rules.selection import Guests
 
 
 def new_hosts(hosts: Sequence[HostModel]) -> Hosts:
@@ -23,6 +23,7 @@ def new_hosts(hosts: Sequence[HostModel]) -> Hosts:
         capacity_mips=np.array([host.capacity_mips for host in hosts]),
         core_mips=np.array([float(host.core_mips) for host in hosts]),
         watts=watts_table([host.curve for host in hosts]),
+        ceiling=np.ones(len(hosts)),
     )
 
 
@@ -62,6 +63,7 @@ def new_guests(vms: Sequence[VmModel]) -> Guests:
     num_vms = len(vms)
     return Guests(
         mips=np.array([float(vm.mips) for vm in vms]),
+        vcpus=np.ones(num_vms),
         ram_mb=np.array([float(vm.ram_mb) for vm in vms]),
         requested_mips=np.zeros(num_vms),
         requested_ram_mb=np.zeros(num_vms),
@@ -92,9 +94,15 @@ def new_centre(num_hosts: int, num_vms: int, trace: NDArray[np.float64]) -> Cent
 def new_plan(num_hosts: int, num_vms: int) -> Plan:
     """An empty plan."""
     return Plan(
+        takes=np.ones(num_hosts, np.int64),
+        gives=np.ones(num_hosts, np.int64),
+        keep=np.zeros(num_hosts),
+        movable=np.ones(num_vms, np.int64),
         vm=np.zeros(2 * num_vms, np.int64),
         host=np.zeros(2 * num_vms, np.int64),
         num_moves=np.zeros(1, np.int64),
+        stranded=np.zeros(num_vms, np.int64),
+        num_stranded=np.zeros(1, np.int64),
         overloaded=np.zeros(num_hosts, np.int64),
         closed=np.zeros(num_hosts, np.int64),
         candidates=np.zeros(num_hosts, np.int64),

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 from gymbal_envs.simulator.centre.cloudsim_tables import Centre
-from gymbal_envs.simulator.centre.placement import Hosts
-from gymbal_envs.simulator.centre.selection import Guests
 from gymbal_envs.simulator.compile import lean_kernel
+from gymbal_runtime.centre.rules.placement import Hosts
+from gymbal_runtime.centre.rules.selection import Guests
 
 SOURCE_SHARE = 0.9  # of its CPU that a VM gets while it migrates
 TARGET_SHARE = 0.1  # of its CPU that is reserved where it goes

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from gymbal_envs.simulator.centre.cloudsim_sharing import append_vm
 from gymbal_envs.simulator.centre.cloudsim_tables import Centre
-from gymbal_envs.simulator.centre.detection import Rule
-from gymbal_envs.simulator.centre.placement import Books, Hosts, find_host
-from gymbal_envs.simulator.centre.power import power_w
-from gymbal_envs.simulator.centre.selection import Guests
 from gymbal_envs.simulator.compile import Floats, Ints, lean_kernel
+from gymbal_runtime.centre.rules.detection import Rule
+from gymbal_runtime.centre.rules.placement import Books, Hosts, find_host
+from gymbal_runtime.centre.rules.power import power_w
+from gymbal_runtime.centre.rules.selection import Guests
 
 
 @lean_kernel

@@ -8,11 +8,11 @@ frequency scaling at work: DVFS is in the curve, and needs no model of its own.
 from __future__ import annotations
 
 from gymbal_envs.simulator.centre import layout as at
-from gymbal_envs.simulator.centre.power import power_w
 from gymbal_envs.simulator.centre.presence import is_empty
 from gymbal_envs.simulator.centre.tables import Tables
 from gymbal_envs.simulator.compile import lean_kernel
 from gymbal_runtime.centre.orders import LEAVE, SLEEP, WAKE
+from gymbal_runtime.centre.rules.power import power_w
 from gymbal_runtime.centre.telemetry import ASLEEP, ON, SUSPENDING, WAKING
 
 ROUNDING = 1e-9

@@ -31,7 +31,7 @@ from gymbal_envs.simulator.cluster.sites_moves import advance_vm
 from gymbal_envs.simulator.cluster.sites_orders import obey
 from gymbal_envs.simulator.cluster.sites_wants import ask_network
 from gymbal_envs.simulator.compile import Demand, Floats, Ints, Streams, kernel
-from gymbal_envs.simulator.rng import normal
+from gymbal_runtime.random_numbers import normal
 from gymbal_runtime.sites.telemetry import (
     ARRIVED,
 )

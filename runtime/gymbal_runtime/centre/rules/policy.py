@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gymbal_envs.simulator.centre.detection import DETECTORS, Rule
-from gymbal_envs.simulator.centre.selection import SELECTORS
+from gymbal_runtime.centre.rules.detection import DETECTORS, Rule
+from gymbal_runtime.centre.rules.selection import SELECTORS
 
 STATIC = ("NPA", "DVFS")
 """Policies without migrations: hosts always draw full power, or power that follows the load."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from gymbal_envs.simulator.compile import Floats, lean_kernel
+from gymbal_runtime.machine_code import Floats, lean_kernel
 
 HISTORY = 30
 """Samples of utilisation that a VM remembers."""
@@ -44,32 +44,39 @@ class Rule(NamedTuple):
 
 @lean_kernel
 def is_overloaded(
-    rule: Rule, requested_mips: float, capacity_mips: float, history: Floats, work: Floats
+    rule: Rule,
+    requested_mips: float,
+    capacity_mips: float,
+    ceiling: float,
+    history: Floats,
+    work: Floats,
 ) -> bool:
     """Whether a host should give up VMs.
 
     Args:
+        rule: says when.
         requested_mips: what its VMs ask for now.
         capacity_mips: of all its cores.
+        ceiling: factor on the utilisation from which it should; 1: as the rule says.
         history: (HISTORY,) past utilisation of the host by its present VMs, newest first; what is
             not known is 0.
         work: (HISTORY,) room to sort in.
     """
     utilisation = requested_mips / capacity_mips
     if rule.detector == THR:
-        return utilisation > rule.parameter
+        return utilisation > ceiling * rule.parameter
     known = known_samples(history)
     if rule.detector == LR:
         if known < _LINE:
-            return utilisation > _FALLBACK
-        return forecast(history, rule.horizon) * rule.parameter >= 1.0
+            return utilisation > ceiling * _FALLBACK
+        return forecast(history, rule.horizon) * rule.parameter >= ceiling
     if known < _SPREAD:
-        return utilisation > _FALLBACK
+        return utilisation > ceiling * _FALLBACK
     if rule.detector == MAD:
         spread = median_absolute_deviation(history, known, work)
     else:
         spread = interquartile_range(history, known, work)
-    return utilisation > 1.0 - rule.parameter * spread
+    return utilisation > ceiling * (1.0 - rule.parameter * spread)
 
 
 @lean_kernel

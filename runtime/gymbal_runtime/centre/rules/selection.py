@@ -12,11 +12,12 @@ Of equals the first in the host's list goes.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from gymbal_envs.simulator.centre.detection import HISTORY
-from gymbal_envs.simulator.compile import Floats, Ints, Streams, lean_kernel
-from gymbal_envs.simulator.rng import uniform
+from gymbal_runtime.centre.rules.detection import HISTORY
+from gymbal_runtime.machine_code import Floats, Ints, Streams, lean_kernel
+from gymbal_runtime.random_numbers import uniform
 
 MMT, MU, RS, MC = range(4)
 SELECTORS: dict[str, int] = {"MMT": MMT, "MU": MU, "RS": RS, "MC": MC}
@@ -26,6 +27,7 @@ class Guests(NamedTuple):
     """What placement may know of VMs."""
 
     mips: Floats  # (V,) provisioned CPU
+    vcpus: Floats  # (V,) cores that it can use at once
     ram_mb: Floats  # (V,) provisioned memory, what a migration copies
     requested_mips: Floats  # (V,) wanted now
     requested_ram_mb: Floats  # (V,) memory that a host must have free
@@ -105,13 +107,13 @@ def explained_share(
         mean += matrix[r, count] / rows
     total = 0.0
     for r in range(rows):
-        total += (matrix[r, count] - mean) ** 2
+        total += (matrix[r, count] - mean) * (matrix[r, count] - mean)
     for column in range(count):
         if not _reflect(matrix, column, rows, count):
             return -1.0
     left = 0.0
     for r in range(count, rows):
-        left += matrix[r, count] ** 2
+        left += matrix[r, count] * matrix[r, count]
     return 1.0 - left / total
 
 
@@ -120,10 +122,11 @@ def _reflect(matrix: Floats, column: int, rows: int, last: int) -> bool:
     """Zero a column below its diagonal, and turn the columns to its right likewise."""
     norm = 0.0
     for r in range(column, rows):
-        norm += matrix[r, column] ** 2
+        norm += matrix[r, column] * matrix[r, column]
     if norm == 0.0:
         return False
-    diagonal = -(norm**0.5) if matrix[column, column] > 0.0 else norm**0.5
+    length = math.sqrt(norm)
+    diagonal = -length if matrix[column, column] > 0.0 else length
     matrix[column, column] -= diagonal
     scale = -diagonal * matrix[column, column]  # half of the squared norm of the reflector
     for other in range(column + 1, last + 1):

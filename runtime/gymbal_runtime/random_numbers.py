@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from gymbal_envs.simulator.compile import Streams, lean_kernel
+from gymbal_runtime.machine_code import Streams, lean_kernel
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gymbal_envs.simulator.compile import Floats, lean_kernel
+from gymbal_runtime.machine_code import Floats, lean_kernel
 
 NUM_LEVELS = 11
 

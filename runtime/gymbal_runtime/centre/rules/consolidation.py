@@ -8,14 +8,16 @@ paper is silent:
 - each host is tried once as a source, least utilised first, but not if it took VMs of an emptied
   host; from then on it takes no VMs, even when it could not be emptied;
 - a host is emptied entirely or not at all, and hosts that were off are not switched on for it.
+
+Where some hosts take no VMs, or some VMs cannot move, a plan says so; CloudSim knows neither.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from gymbal_envs.simulator.centre.detection import HISTORY, THR, Rule, is_overloaded
-from gymbal_envs.simulator.centre.placement import (
+from gymbal_runtime.centre.rules.detection import HISTORY, THR, Rule, is_overloaded
+from gymbal_runtime.centre.rules.placement import (
     Books,
     Hosts,
     find_host,
@@ -24,16 +26,22 @@ from gymbal_envs.simulator.centre.placement import (
     sort_by_demand,
     take_back,
 )
-from gymbal_envs.simulator.centre.selection import Guests, select_victim
-from gymbal_envs.simulator.compile import Floats, Ints, Streams, lean_kernel
+from gymbal_runtime.centre.rules.selection import Guests, select_victim
+from gymbal_runtime.machine_code import Floats, Ints, Streams, lean_kernel
 
 
 class Plan(NamedTuple):
-    """Migrations in the order in which they start, and room to work in."""
+    """What is allowed; migrations in the order in which they start; room to work in."""
 
+    takes: Ints  # (H,) 1: VMs may go there
+    gives: Ints  # (H,) 1: it may be emptied
+    keep: Floats  # (H,) added to its utilisation in the order of emptying; 0: nothing
+    movable: Ints  # (V,) 1: it may move
     vm: Ints  # (2 V,)
     host: Ints  # (2 V,) where it goes
     num_moves: Ints  # (1,) migrations, 0 before the first round
+    stranded: Ints  # (V,) victims that found no host
+    num_stranded: Ints  # (1,)
     overloaded: Ints  # (H,) 1 where a host was
     closed: Ints  # (H,) 1 where a host is no source any more
     candidates: Ints  # (H,)
@@ -63,17 +71,18 @@ def plan_migrations(
         hosts: all.
         guests: all.
         books: hosts as measured; on return as they would be. ``history`` is filled in here.
-        plan: emptied and filled.
+        plan: emptied and filled; what is allowed stays.
         streams: (1,) for random selection.
     """
-    plan.num_moves[0] = 0
+    plan.num_moves[0] = plan.num_stranded[0] = 0
     num_hosts = utilisation.shape[0]
     if rule.detector != THR:
         for h in range(num_hosts):
             host_history(h, books.vms[h], books.num_vms[h], hosts, guests, books.history[h])
     for h in range(num_hosts):
         capacity, wanted = hosts.capacity_mips[h], books.requested_mips[h]
-        over = is_overloaded(rule, wanted, capacity, books.history[h], plan.work)
+        ceiling, history = hosts.ceiling[h], books.history[h]
+        over = is_overloaded(rule, wanted, capacity, ceiling, history, plan.work)
         plan.overloaded[h] = 1 if over else 0
     _relieve(rule, hosts, guests, books, plan, streams)
     _empty_idle_hosts(rule, utilisation, hosts, guests, books, plan)
@@ -88,7 +97,7 @@ def _relieve(
     for h in range(plan.overloaded.shape[0]):
         if plan.overloaded[h]:
             num_victims = _choose_victims(h, rule, hosts, guests, books, plan, streams, num_victims)
-        else:
+        elif plan.takes[h]:
             plan.candidates[num_candidates] = h
             num_candidates += 1
     sort_by_demand(plan.moving, num_victims, guests)
@@ -98,6 +107,9 @@ def _relieve(
         if host >= 0:
             put(vm, host, hosts, guests, books, plan.saved, 0)
             _note(plan, vm, host)
+        else:
+            plan.stranded[plan.num_stranded[0]] = vm
+            plan.num_stranded[0] += 1
 
 
 @lean_kernel
@@ -113,14 +125,14 @@ def _choose_victims(
 ) -> int:
     """Append a host's victims to ``plan.moving``; return how many there are now."""
     members, count = plan.members, books.num_vms[host]
-    for i in range(count):
-        members[i] = books.vms[host, i]
-    capacity, over = hosts.capacity_mips[host], True
-    while over and count > 0:
-        at = select_victim(rule.selector, members, count, guests, streams, plan.matrix)
+    choices = _movable_first(host, books, plan)
+    capacity, ceiling, over = hosts.capacity_mips[host], hosts.ceiling[host], True
+    while over and choices > 0:
+        at = select_victim(rule.selector, members, choices, guests, streams, plan.matrix)
         plan.moving[num_victims] = members[at]
         num_victims += 1
         count -= 1
+        choices -= 1
         for i in range(at, count):
             members[i] = members[i + 1]
         wanted = 0.0
@@ -128,8 +140,26 @@ def _choose_victims(
             wanted += guests.requested_mips[members[i]]
         if rule.detector != THR:
             host_history(host, members, count, hosts, guests, plan.work)
-        over = is_overloaded(rule, float(wanted), capacity, plan.work, plan.work[HISTORY:])
+        work = plan.work
+        over = is_overloaded(rule, float(wanted), capacity, ceiling, work, work[HISTORY:])
     return num_victims
+
+
+@lean_kernel
+def _movable_first(host: int, books: Books, plan: Plan) -> int:
+    """List a host's VMs in ``plan.members``, those that may move first; return how many these are.
+
+    Either part is in order of arrival.
+    """
+    listed = choices = 0
+    for movable in (1, 0):
+        for i in range(books.num_vms[host]):
+            if plan.movable[books.vms[host, i]] == movable:
+                plan.members[listed] = books.vms[host, i]
+                listed += 1
+        if movable:
+            choices = listed
+    return choices
 
 
 @lean_kernel
@@ -140,10 +170,10 @@ def _empty_idle_hosts(
     num_candidates = 0
     for h in range(utilisation.shape[0]):
         plan.closed[h] = plan.overloaded[h]
-        if utilisation[h] != 0.0 and not plan.overloaded[h]:
+        if utilisation[h] != 0.0 and not plan.overloaded[h] and plan.takes[h]:
             plan.candidates[num_candidates] = h
             num_candidates += 1
-    num_sources = _rank_sources(utilisation, num_candidates, plan)
+    num_sources = _rank_sources(utilisation, plan)
     for rank in range(num_sources):
         source = plan.order[rank]
         if plan.closed[source]:
@@ -158,16 +188,19 @@ def _empty_idle_hosts(
 
 
 @lean_kernel
-def _rank_sources(utilisation: Floats, num_candidates: int, plan: Plan) -> int:
+def _rank_sources(utilisation: Floats, plan: Plan) -> int:
     """Sort hosts by utilisation into ``plan.order``, without full ones; return how many."""
     ranked = 0
-    for c in range(num_candidates):
-        host = plan.candidates[c]
-        if utilisation[host] >= 1.0:
+    for host in range(utilisation.shape[0]):
+        idle_or_full = utilisation[host] == 0.0 or utilisation[host] >= 1.0
+        if idle_or_full or plan.overloaded[host] or not plan.gives[host]:
             continue
-        at = ranked
-        while at > 0 and utilisation[plan.order[at - 1]] > utilisation[host]:
-            plan.order[at] = plan.order[at - 1]
+        at, key = ranked, utilisation[host] + plan.keep[host]
+        while at > 0:
+            before = plan.order[at - 1]
+            if not utilisation[before] + plan.keep[before] > key:
+                break
+            plan.order[at] = before
             at -= 1
         plan.order[at] = host
         ranked += 1

@@ -1,26 +1,27 @@
 """Which host takes a VM? Power-aware best fit (PABFD of Beloglazov and Buyya, CCPE 2012).
 
 Of the hosts that have room and would not be overloaded with the VM, the one whose power rises
-least; of equals the first. `Books` hold what a plan would make of each host, while the world stays
-as it is.
+least; of equals the first. For comparison the first host that has room, and the one on which least
+CPU is left over. `Books` hold what a plan would make of each host, while the world stays as it is.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from gymbal_envs.simulator.centre.detection import HISTORY, THR, Rule, is_overloaded
-from gymbal_envs.simulator.centre.power import power_w
-from gymbal_envs.simulator.centre.selection import Guests
-from gymbal_envs.simulator.compile import Floats, Ints, lean_kernel
+from gymbal_runtime.centre.rules.detection import HISTORY, THR, Rule, is_overloaded
+from gymbal_runtime.centre.rules.power import power_w
+from gymbal_runtime.centre.rules.selection import Guests
+from gymbal_runtime.machine_code import Floats, Ints, lean_kernel
 
 
 class Hosts(NamedTuple):
     """What does not change of hosts."""
 
     capacity_mips: Floats  # (H,) of all cores
-    core_mips: Floats  # (H,) of one core, the most that a VM of one vCPU gets
+    core_mips: Floats  # (H,) of one core, the most that a vCPU gets
     watts: Floats  # (H, 11) power curve
+    ceiling: Floats  # (H,) factor on the rule's thresholds; 1: its own
 
 
 class Books(NamedTuple):
@@ -60,8 +61,7 @@ def would_overload(
 ) -> bool:
     """Whether a host with one VM more would count as overloaded.
 
-    Args:
-        work: (2 * HISTORY,) room for the history and its sorting.
+    Needs (2 * HISTORY,) of ``work`` for the history and its sorting.
     """
     capacity = hosts.capacity_mips[host]
     if rule.detector != THR:
@@ -70,7 +70,19 @@ def would_overload(
         for s in range(guests.samples[vm]):
             work[s] += guests.history[vm, s] * guests.mips[vm] / capacity
     requested = books.requested_mips[host] + guests.requested_mips[vm]
-    return is_overloaded(rule, requested, capacity, work, work[HISTORY:])
+    ceiling = hosts.ceiling[host]
+    return is_overloaded(rule, requested, capacity, ceiling, work, work[HISTORY:])
+
+
+@lean_kernel
+def has_room(vm: int, host: int, hosts: Hosts, guests: Guests, books: Books) -> bool:
+    """Whether a host has the cores, the free CPU and the memory that a VM asks for."""
+    requested = guests.requested_mips[vm]
+    return (
+        hosts.core_mips[host] >= requested / guests.vcpus[vm]
+        and books.free_mips[host] >= requested
+        and books.free_ram_mb[host] >= guests.requested_ram_mb[vm]
+    )
 
 
 @lean_kernel
@@ -96,12 +108,11 @@ def find_host(
         books: what was planned so far.
         work: (2 * HISTORY,) room.
     """
-    requested, ram = guests.requested_mips[vm], guests.requested_ram_mb[vm]
+    requested = guests.requested_mips[vm]
     best, least = -1, 1e300
     for c in range(num_candidates):
         host = candidates[c]
-        no_room = hosts.core_mips[host] < requested or books.free_mips[host] < requested
-        if no_room or books.free_ram_mb[host] < ram:
+        if not has_room(vm, host, hosts, guests, books):
             continue
         after = min((books.load_mips[host] + requested) / hosts.capacity_mips[host], 1.0)
         rise = power_w(hosts.watts[host], after) - books.power_w[host]
@@ -111,6 +122,46 @@ def find_host(
             and would_overload(vm, host, rule, hosts, guests, books, work)
         ):
             best, least = host, rise
+    return best
+
+
+@lean_kernel
+def find_by_fit(
+    vm: int,
+    candidates: Ints,
+    num_candidates: int,
+    tightest: bool,
+    rule: Rule,
+    hosts: Hosts,
+    guests: Guests,
+    books: Books,
+    work: Floats,
+) -> int:
+    """The first host with room, or that with the least CPU left over; -1 if none.
+
+    Args:
+        vm: as in `find_host`, like all that is not here.
+        candidates: in order.
+        num_candidates: how many.
+        tightest: best fit, else first fit.
+        rule: says when a host is overloaded.
+        hosts: all.
+        guests: all.
+        books: what was planned so far.
+        work: (2 * HISTORY,) room.
+    """
+    best, least = -1, 1e300
+    for c in range(num_candidates):
+        host = candidates[c]
+        if not has_room(vm, host, hosts, guests, books) or books.free_mips[host] >= least:
+            continue
+        if books.load_mips[host] != 0.0 and would_overload(
+            vm, host, rule, hosts, guests, books, work
+        ):
+            continue
+        if not tightest:
+            return host
+        best, least = host, books.free_mips[host]
     return best
 
 

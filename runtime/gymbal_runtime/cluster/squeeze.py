@@ -17,8 +17,9 @@ def squeeze(command: Command, telemetry: ClusterTelemetry) -> Command:
     """The same command with the balloons of boosted VMs raised at their neighbours' expense.
 
     On a host with boosted VMs every other VM gives `SQUEEZED_FRAC` of what it would hold unused,
-    as its guest says, and nothing below its floor. What is given is divided by how much each boosted VM has swapped; none gets more than its
-    ceiling, and what nobody can take is not given. The result is feasible where the command was.
+    as its guest says, and nothing below its floor. What is given is divided by how much each
+    boosted VM has swapped; none gets more than its ceiling, and what nobody can take is not given.
+    The result is feasible where the command was.
 
     Args:
         command: what the local agent says to the C * H hosts; NaN leaves a VM what it holds.

@@ -11,6 +11,8 @@ B1   ESX's idle memory tax: a 360 MB host, equal shares, active fractions 0.05 a
 B2   ESX's sampler, 100 pages per 30 s: standard error, fast up, slow down.
 B7   MEB (VEE 2009, ATC 2011, TACO 2016) on two VMs with opposite peaks: see `opposite_peaks.py`.
 B8   Working-set tracking all the time and intermittently (ATC 2011): see `monitoring.py`.
+B9, B10  Overdriver (VEE 2011) and the project's proposal against it, in few clusters: see
+     `overdriver.py`, which also plays more.
 B11  The far-tier cliff: half of the memory, on a disk and on memory over RDMA.
 B12  A shared last-level cache against exact LRU simulations, independent references: see
      `shared_llc.py`, which also plays streams of real programs.
@@ -46,6 +48,7 @@ from cache_gains import cache_rows
 from migration_fidelity import rows as migration_rows
 from monitoring import monitoring_rows
 from opposite_peaks import gains_over_static
+from overdriver import rows as overdriver_rows
 from remote_swap import rows as remote_swap_rows
 from shared_llc import irm_rows
 from wan import wan_rows
@@ -57,6 +60,7 @@ def main() -> None:
     rows = [
         *idle_tax(), *active_sampler(), *balancing(), *monitoring_rows(), *far_tier_cliff(),
         *shared_cache(), *cache_rows(), *migration_rows(), *wan_rows(), *remote_swap_rows(),
+        *overdriver_rows(quick=True),
     ]  # fmt: skip
     print_table(rows)
     line = {

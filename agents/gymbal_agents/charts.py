@@ -32,6 +32,8 @@ PART_COLORS = {
     "cache moved": "#8C8C8C",
     "network traffic": "#56B4E9",
     "memory set aside": "#C4B000",
+    "energy": "#E69F00",
+    "migration traffic": "#56B4E9",
 }
 _CAUSES = {
     "lost_to_memory": "progress lost to memory",
@@ -45,6 +47,8 @@ _OTHER_TERMS = (
     "cache_moved",
     "network_traffic",
     "memory_set_aside",
+    "energy",
+    "migration_traffic",
 )
 
 

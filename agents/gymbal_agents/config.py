@@ -44,6 +44,11 @@ class PpoConfig:
         log_std: initial log standard deviation of the exploration, where actions are numbers.
         head_start: initial logit of the heuristic's proposal, where actions are choices; with n
             other legal ones, exploration tries one of them in about n e^-head_start of decisions.
+        idle_head_start: the same for VMs that nothing is proposed for, in tasks with a choice for
+            each VM; null: ``head_start``.
+        endless: episodes are windows of something that goes on: what comes after one is worth what
+            the learner expects there. False: nothing comes after, and all worlds begin and end
+            together.
         reward_scale: factor on the learner's reward.
         twin: take the heuristic's reward on the same demand out of the learner's reward.
     """
@@ -64,6 +69,8 @@ class PpoConfig:
     width: int = 32
     log_std: float = -1.5
     head_start: float = 8.0
+    idle_head_start: float | None = None
+    endless: bool = True
     reward_scale: float = 10.0
     twin: bool = True
 

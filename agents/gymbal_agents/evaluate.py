@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_agents.measures import measured, measures_of
+from gymbal_agents.measures import counted_in, measured, measures_from
 from gymbal_envs.scenarios.centre_scenario import CentreScenario
 from gymbal_envs.scenarios.cluster_scenario import GIGABIT, ClusterScenario
 from gymbal_envs.scenarios.sites_scenario import SitesScenario
@@ -193,11 +193,12 @@ def evaluate(
             if mine:
                 played = play(make, mine, shape, config, num_threads)
                 parts[name].append(_means(name, played, shape, on_step))
-    measures = {
+    means = {
         name: {key: np.concatenate([part[key] for part in some]) for key in some[0]}
         for name, some in parts.items()
         if some
     }
+    measures = {n: measures_from(config.id, m, shape.episode_steps) for n, m in means.items()}
     return Evaluation(tuple(facts), measures, shape.episode_steps)
 
 
@@ -239,11 +240,11 @@ def _means(
     shape: WorldShape,
     on_step: OnStep | None,
 ) -> dict[str, Floats]:
-    """Each measure's mean over the decisions of each world, (B,)."""
+    """Mean over the decisions of each world of all that is counted, (B,)."""
     sums: dict[str, Floats] = {}
     for worlds, transition in played:
         now = measured(worlds, transition)
-        for key in measures_of(worlds.config.id):
+        for key in counted_in(worlds.config.id):
             sums[key] = sums.get(key, 0.0) + now[key]
         if on_step is not None:
             on_step(name, worlds.num_worlds)

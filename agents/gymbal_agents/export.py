@@ -25,16 +25,26 @@ from gymbal_runtime.bundle import GOLDEN_TOLERANCE, Bundle, golden_error, write_
 from gymbal_runtime.golden import GoldenCase, golden_case
 from gymbal_runtime.manifest import make_manifest
 from gymbal_runtime.signature import MAX_HOSTS, MAX_VMS, Arrays, PolicyCodec, Signature
+from gymbal_runtime.tasks import CENTRE_TASKS
 from gymbal_runtime.telemetry import MEASURED_FIELDS, Telemetry
 from gymbal_runtime.training_range import always_measured, range_of
 
 LARGEST = {MAX_VMS: 256, MAX_HOSTS: 64}
 """Largest worlds that exported policies take, by what limits them."""
+LARGEST_CENTRE = 1024
+"""Hosts of a data centre, whose policy sees nothing else."""
 OPSET = 18
 _LIBRARIES = (
     "gymbal", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numba", "numpy",
     "onnxruntime",
 )  # fmt: skip
+
+
+def largest_of(codec: PolicyCodec) -> int:
+    """The largest world that exported policies of a codec take."""
+    if codec.task in CENTRE_TASKS:
+        return LARGEST_CENTRE
+    return LARGEST[codec.signature.limit]
 
 
 class ExportError(RuntimeError):
@@ -85,7 +95,7 @@ def export_policy(
     stacked = {name: np.concatenate([o[name] for o in observations]) for name in signature.inputs}
     manifest = make_manifest(
         codec,
-        largest=LARGEST[signature.limit],
+        largest=largest_of(codec),
         training_range=range_of(stacked, signature, measured),
         training_config=asdict(config),
         seeds=seeds,
@@ -186,7 +196,7 @@ def check_graph(graph: bytes, golden: list[GoldenCase], codec: PolicyCodec) -> N
     """
     from gymbal_runtime.policy import OnnxPolicy
 
-    policy = OnnxPolicy(graph, codec, LARGEST[codec.signature.limit])
+    policy = OnnxPolicy(graph, codec, largest_of(codec))
     for number, case in enumerate(golden):
         error = golden_error(policy, case)
         if not error <= GOLDEN_TOLERANCE:

@@ -58,7 +58,11 @@ def make_masked_learner(config: TrainConfig, env: WorldsVecEnv) -> MaskablePPO:
     return MaskablePPO(
         MaskedPolicy,
         env,
-        policy_kwargs={"width": config.ppo.width, "head_start": config.ppo.head_start},
+        policy_kwargs={
+            "width": config.ppo.width,
+            "head_start": config.ppo.head_start,
+            "idle_head_start": config.ppo.idle_head_start,
+        },
         rollout_buffer_class=MaskedBuffer,
         **learner_arguments(config),
     )

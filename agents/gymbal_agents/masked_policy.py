@@ -36,6 +36,7 @@ class MaskedPolicy(MaskableActorCriticPolicy):
         lr_schedule: learning rate by remaining progress.
         width: of the hidden layers.
         head_start: score of the heuristic's proposal above the others, at first.
+        idle_head_start: the same for rows where nothing is proposed; None: ``head_start``.
         **kwargs: for `MaskableActorCriticPolicy`.
 
     Raises:
@@ -49,14 +50,20 @@ class MaskedPolicy(MaskableActorCriticPolicy):
         lr_schedule: Schedule,
         width: int = 64,
         head_start: float = HEAD_START,
+        idle_head_start: float | None = None,
         **kwargs: Any,
     ) -> None:
         self.width, self.initial_head_start = width, head_start
+        self.initial_idle_head_start = idle_head_start
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:
         self.network = make_network(
-            self.observation_space, self.action_space, self.width, self.initial_head_start
+            self.observation_space,
+            self.action_space,
+            self.width,
+            self.initial_head_start,
+            self.initial_idle_head_start,
         )
         options: dict[str, Any] = {"lr": lr_schedule(1), **self.optimizer_kwargs}
         self.optimizer = self.optimizer_class(self.parameters(), **options)
@@ -129,7 +136,11 @@ class MaskedPolicy(MaskableActorCriticPolicy):
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()
-        data.update(width=self.width, head_start=self.initial_head_start)
+        data.update(
+            width=self.width,
+            head_start=self.initial_head_start,
+            idle_head_start=self.initial_idle_head_start,
+        )
         return data
 
 
@@ -138,6 +149,7 @@ def make_network(
     action_space: spaces.Space[Any],
     width: int,
     head_start: float = HEAD_START,
+    idle_head_start: float | None = None,
 ) -> PairNetwork | ChoiceNetwork:
     """A fresh network for these spaces.
 
@@ -155,5 +167,5 @@ def make_network(
     if len(choices) != 1:
         raise ValueError(f"every VM needs the same number of choices, not {action_space.nvec}")
     return ChoiceNetwork(
-        features["vms"], features["host"], int(choices[0]), width, head_start=head_start
+        features["vms"], features["host"], int(choices[0]), width, head_start, idle_head_start
     )

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.tasks.batch import Transition, Worlds
+from gymbal_envs.tasks.centre_terms import CENTRE_COUNTS, CENTRE_MEASURES, centre_measures
 from gymbal_envs.tasks.cluster_worlds import MEASURES as CLUSTER_MEASURES
 from gymbal_envs.tasks.reward import terms_of
 from gymbal_envs.tasks.sites_terms import SITES_MEASURES
 from gymbal_envs.tasks.worlds import LOST_TO, SWAPPED
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES
+from gymbal_runtime.tasks import BALLOON, CACHE, CONSOLIDATION, HOST, OVERLOAD, SITES
 
 Floats = NDArray[np.float64]
 
@@ -22,13 +23,16 @@ _MORE_MEASURES: dict[str, tuple[str, ...]] = {
     HOST: (*LOST_TO, *SWAPPED),
     OVERLOAD: CLUSTER_MEASURES,
     SITES: SITES_MEASURES,
+    CONSOLIDATION: CENTRE_MEASURES,
 }
 
 
 def measures_of(task: str) -> tuple[str, ...]:
     """What is measured in a task, each a mean over a scenario's decisions.
 
-    The reward, its unweighted terms, the parts of ``progress_lost`` by cause, and swap traffic.
+    The reward, its unweighted terms, the parts of ``progress_lost`` by cause, and swap traffic. Of
+    data centres, beside reward and terms, what the literature says of a whole day:
+    `gymbal_envs.tasks.centre_terms.centre_measures`.
     """
     return ("reward", *terms_of(task), *_MORE_MEASURES[task])
 
@@ -36,3 +40,23 @@ def measures_of(task: str) -> tuple[str, ...]:
 def measured(worlds: Worlds[Any, Any], transition: Transition) -> dict[str, Floats]:
     """The reward, its terms, and what it does not say about the last interval, (B,) each."""
     return {"reward": transition.reward, **transition.terms, **worlds.measured()}
+
+
+def counted_in(task: str) -> tuple[str, ...]:
+    """What is added up over a scenario's decisions, keys of `measured`."""
+    if task == CONSOLIDATION:
+        return ("reward", *terms_of(task), *CENTRE_COUNTS)
+    return measures_of(task)
+
+
+def measures_from(task: str, means: dict[str, Floats], steps: int) -> dict[str, Floats]:
+    """The measures of whole scenarios.
+
+    Args:
+        task: id.
+        means: per decision, of each of `counted_in`, (N,).
+        steps: decisions of a scenario.
+    """
+    if task == CONSOLIDATION:
+        means = means | centre_measures(means, steps)
+    return {name: means[name] for name in measures_of(task)}

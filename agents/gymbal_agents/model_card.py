@@ -9,7 +9,7 @@ from gymbal_agents.config import TrainConfig
 from gymbal_agents.contest import EvaluateConfig
 from gymbal_agents.summary import Line, Summary
 from gymbal_agents.tables import gains_table, standing_table, verdicts
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST
+from gymbal_runtime.tasks import BALLOON, CACHE, CONSOLIDATION, HOST
 
 
 def evaluation_rows(summary: Summary, name: str) -> list[dict[str, Any]]:
@@ -48,13 +48,13 @@ def model_card(
         f"# Policy for {task.id}",
         "",
         f"Corrects what the heuristic `{task.heuristic}` proposes; a correction of zero is exactly "
-        f"it. It decides, for each VM: {', '.join(task.codec.actions)}.",
+        f"it. It decides, for each {_row_of(task.id)}: {', '.join(task.codec.actions)}.",
         "",
         f"* Made by: `{command}`",
         f"* Data: {_trace(config)}, train split (60 % of the VMs, first 60 % of the time)",
         f"* Hosts: {_hosts(config)}",
         f"* Learner: PPO, {config.total_steps:,} decisions, seed {config.seed}; "
-        f"network of width {config.ppo.width}, pooled over VMs",
+        f"network of width {config.ppo.width}, pooled over {_row_of(task.id)}s",
         f"* Decides every {task.physics.clock.control_interval_s:g} s",
         "",
         "## Intended use",
@@ -88,6 +88,9 @@ _USES = {
         "Division of one host's memory, last-level cache and CPU time between its VMs, and choice "
         "of their devices and monitors."
     ),
+    CONSOLIDATION: (
+        "Consolidation of a data centre: which VM moves where, which host sleeps and which wakes."
+    ),
 }
 _UNSEEN = "It knows nothing of NUMA, huge pages or shared pages."
 _LIMITS = {
@@ -97,11 +100,27 @@ _LIMITS = {
         "It cannot see a phase of a program before it begins."
     ),
     HOST: f"{_UNSEEN} It cannot see a jump of demand or a phase of a program before it begins.",
+    CONSOLIDATION: (
+        "It knows nothing of racks, storage, affinity rules or host failures. It cannot see a jump "
+        "of demand before the jump."
+    ),
 }
+
+
+def _row_of(task: str) -> str:
+    """Whom a policy decides for."""
+    return "host" if task == CONSOLIDATION else "VM"
 
 
 def _hosts(config: TrainConfig) -> str:
     """The hosts that the policy was trained on, in words."""
+    if config.scenario.centre is not None:
+        centre = config.scenario.centre
+        return (
+            f"data centres of {centre.num_hosts[0]} to {centre.num_hosts[1]} hosts "
+            f"({', '.join(centre.host_types)}) with {centre.vms_per_host[0]:g} to "
+            f"{centre.vms_per_host[1]:g} VMs for each"
+        )
     fleet = config.scenario.fleet
     said = [f"{fleet.num_vms[0]} to {fleet.num_vms[1]} VMs"]
     if config.task.id != CACHE:

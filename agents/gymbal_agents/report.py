@@ -12,7 +12,7 @@ import jinja2
 import msgspec
 from matplotlib.figure import Figure
 
-from gymbal_agents import charts, timeline
+from gymbal_agents import centre_timeline, charts, timeline
 from gymbal_agents.contest import Contest
 from gymbal_agents.overload_chart import answers_figure
 from gymbal_agents.overload_report import draw_pair, shown_agents, story_of, story_tables
@@ -29,7 +29,7 @@ from gymbal_agents.tables import (
 from gymbal_envs.scenarios.source import make_source
 from gymbal_envs.tasks.open import shape_of
 from gymbal_runtime import __version__
-from gymbal_runtime.tasks import OVERLOAD
+from gymbal_runtime.tasks import CENTRE_TASKS, OVERLOAD
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,9 @@ def _timeline(contest: Contest, summary: Summary) -> Figure | None:
         return draw_pair(contest, pair, number)
     scenario = make_source(config.scenario, config.split, config.seed)(number)
     shape = shape_of(config.scenario, config.task)
+    if config.task.id in CENTRE_TASKS:
+        makers = {one.name: one.make for one in pair}
+        return centre_timeline.draw(makers, scenario, shape, config.task)
     return timeline.draw(
         [timeline.record(one.name, one.make, scenario, shape, config.task) for one in pair]
     )
@@ -170,8 +173,7 @@ def _sections(
     if "timeline" in pictures:
         png = base64.b64encode(pictures["timeline"]).decode()
         note = (
-            f"{summary.subject.name} and {summary.best_heuristic} on the same "
-            f"{'cluster' if story else 'host'} and demand. "
+            f"{summary.subject.name} and {summary.best_heuristic} in the same scenario. "
             f"The scenario at the {timeline.TYPICAL_GOOD_QUANTILE:.0%} quantile of the gains: a "
             "good one, not the best one."
         )

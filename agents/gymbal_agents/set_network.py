@@ -1,8 +1,9 @@
 """A network over a *set* of VMs: any number of them, and permuting them permutes its answers.
 
-Each VM's row and the host's row go through a shared encoder; the host's context is the mean and the
-maximum over the VMs that are present; each VM's answer is a shared head on its own code and the
-context (Zaheer et al., Deep Sets, 2017).
+What is said of VMs and their host holds for any rows of a whole: also for the hosts of a data
+centre. Each VM's row and the host's row go through a shared encoder; the host's context is the mean
+and the maximum over the VMs that are present; each VM's answer is a shared head on its own code and
+the context (Zaheer et al., Deep Sets, 2017).
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ import torch as th
 from torch import nn
 
 from gymbal_agents.masked import HEAD_START, ahead, masked
+
+VMS_OF_HOST = ("vms", "host", "present")
+HOSTS_OF_CENTRE = ("hosts", "centre", "present")
+"""Names of rows, of what they belong to, and of what says which rows are there."""
 
 
 class SetNetwork(nn.Module):
@@ -23,10 +28,8 @@ class SetNetwork(nn.Module):
         num_host_features: G.
         width: of every hidden layer.
         num_actions: A, numbers that each VM gets.
+        inputs: names of the arguments of `forward`, in order, in the observation.
     """
-
-    inputs: tuple[str, ...] = ("vms", "host", "present")
-    """Names of the arguments of `forward`, in order."""
 
     def __init__(
         self,
@@ -34,9 +37,10 @@ class SetNetwork(nn.Module):
         num_host_features: int,
         width: int = 64,
         num_actions: int = 1,
+        inputs: tuple[str, ...] = VMS_OF_HOST,
     ) -> None:
         super().__init__()
-        self.num_actions = num_actions
+        self.num_actions, self.inputs = num_actions, inputs
         self.vm_in = nn.Linear(num_vm_features, width)
         self.host_in = nn.Linear(num_host_features, width, bias=False)
         self.vm_code = nn.Linear(width, width)
@@ -93,6 +97,8 @@ class ChoiceNetwork(nn.Module):
         num_choices: A.
         width: of every hidden layer.
         head_start: score of the proposed choice above the others, at first.
+        idle_head_start: the same where what is proposed is to do nothing (choice 0). Most VMs wait
+            most of the time, and chances to disturb them add up; None: ``head_start``.
     """
 
     inputs = ("vms", "host", "present", "proposed", "mask")
@@ -105,10 +111,13 @@ class ChoiceNetwork(nn.Module):
         num_choices: int,
         width: int = 64,
         head_start: float = HEAD_START,
+        idle_head_start: float | None = None,
     ) -> None:
         super().__init__()
         self.rows = SetNetwork(num_vm_features, num_host_features, width, num_choices)
+        idle = head_start if idle_head_start is None else idle_head_start
         self.head_start = nn.Parameter(th.tensor(float(head_start)))
+        self.idle_head_start = nn.Parameter(th.tensor(float(idle)))
 
     def forward(
         self,
@@ -128,4 +137,5 @@ class ChoiceNetwork(nn.Module):
             mask: (B, V, A) positive where legal; None: everything is.
         """
         score, value = self.rows.score(vms, host, present)
-        return masked(ahead(score, proposed, self.head_start), mask), value
+        first = th.where(proposed > 0, self.head_start, self.idle_head_start).unsqueeze(-1)
+        return masked(ahead(score, proposed, first), mask), value

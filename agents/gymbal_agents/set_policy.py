@@ -1,4 +1,7 @@
-"""The set network as a stable-baselines3 policy: a Gaussian around each VM's mean corrections."""
+"""The set network as a stable-baselines3 policy: a Gaussian around each row's mean corrections.
+
+Rows are the VMs of a host, or the hosts of a data centre.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
-from gymbal_agents.set_network import SetNetwork
+from gymbal_agents.set_network import HOSTS_OF_CENTRE, VMS_OF_HOST, SetNetwork
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -23,7 +26,8 @@ class SetActorCriticPolicy(ActorCriticPolicy):
     Slots without a VM have no say: they add nothing to the log-probability or the entropy.
 
     Args:
-        observation_space: with keys ``vms``, ``host`` and ``present``.
+        observation_space: with keys ``vms``, ``host`` and ``present``, or ``hosts``, ``centre`` and
+            ``present``.
         action_space: corrections of each slot, (V,) or (V, A).
         lr_schedule: learning rate by remaining progress.
         width: of the hidden layers.
@@ -48,10 +52,10 @@ class SetActorCriticPolicy(ActorCriticPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         space = self.observation_space
         assert isinstance(space, spaces.Dict)
-        num_vm_features = int(space["vms"].shape[-1])  # type: ignore[index]
-        num_host_features = int(space["host"].shape[-1])  # type: ignore[index]
+        inputs = VMS_OF_HOST if "vms" in space.keys() else HOSTS_OF_CENTRE  # noqa: SIM118
+        rows, whole, _ = (int(space[name].shape[-1]) for name in inputs)  # type: ignore[index]
         axes = self.action_space.shape[1:]  # type: ignore[index]
-        self.network = SetNetwork(num_vm_features, num_host_features, self.width, math.prod(axes))
+        self.network = SetNetwork(rows, whole, self.width, math.prod(axes), inputs)
         self.log_std = nn.Parameter(th.full(axes, float(self.log_std_init)))
         options: dict[str, Any] = {"lr": lr_schedule(1), **self.optimizer_kwargs}
         self.optimizer = self.optimizer_class(self.parameters(), **options)
@@ -90,8 +94,8 @@ class SetActorCriticPolicy(ActorCriticPolicy):
 
     def _run(self, obs: PyTorchObs) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         assert isinstance(obs, dict)
-        present = obs["present"]
-        mean, value = self.network(obs["vms"], obs["host"], present)
+        rows, whole, present = (obs[name] for name in self.network.inputs)
+        mean, value = self.network(rows, whole, present)
         return mean, value, present
 
     def _log_prob(self, actions: th.Tensor, mean: th.Tensor, present: th.Tensor) -> th.Tensor:

@@ -16,7 +16,7 @@ from gymbal_agents.contest import Contest
 from gymbal_agents.evaluate import Evaluation
 from gymbal_agents.roster import Contender, Kind
 from gymbal_agents.statistics import Estimate, gap_closed, interquartile_mean, mean
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES
+from gymbal_runtime.tasks import BALLOON, CACHE, CONSOLIDATION, HOST, OVERLOAD, SITES
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +28,7 @@ _KINDS_OF = {
     HOST: ("swap tier", "load", "cache"),
     OVERLOAD: ("swap tier", "far memory", "migration rule", "hosts"),
     SITES: ("load", "VMs"),
+    CONSOLIDATION: ("hosts", "load", "migration rule"),
 }
 """By what scenarios are grouped in each task."""
 

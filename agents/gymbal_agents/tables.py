@@ -33,6 +33,18 @@ _UNITS = {
     "memory_lent": ("lent, % of memory", PERCENT, "{:.2f}"),
     "moves_begun": ("moves and clones begun", 1.0, "{:.3f}"),
     "orders_refused": ("orders refused", 1.0, "{:.3f}"),
+    "energy": ("energy, % of peak", PERCENT, "{:.2f}"),
+    "migration_traffic": ("moves, % of memory/decision", PERCENT, "{:.3f}"),
+    "energy_kwh": ("kWh/episode", 1.0, "{:.2f}"),
+    "slatah": ("SLATAH, %", PERCENT, "{:.2f}"),
+    "pdm": ("PDM, %", PERCENT, "{:.3f}"),
+    "slav": ("SLAV, 1e-6", 1e6, "{:.3f}"),
+    "esv": ("ESV, 1e-6 kWh", 1e6, "{:.2f}"),
+    "migrations": ("migrations/episode", 1.0, "{:.0f}"),
+    "active_hosts": ("hosts with VMs", 1.0, "{:.1f}"),
+    "wakes": ("wakes/episode", 1.0, "{:.1f}"),
+    "downtime_s": ("paused by moves, VM s/episode", 1.0, "{:.1f}"),
+    "waited_s": ("without a host, VM s/episode", 1.0, "{:.0f}"),
 }
 
 
@@ -155,7 +167,10 @@ def measures_table(summary: Summary) -> Table:
     )
     return Table(
         title="Measures",
-        note="Means per decision. Losses and kills are weighted by the VMs' shares.",
+        note=(
+            "Means per decision, unless the column says otherwise. Losses and kills are weighted "
+            "by the VMs' shares."
+        ),
         header=("agent", *(title for title, _, _ in units)),
         rows=rows,
         strong=_strong(summary.lines),

@@ -45,7 +45,8 @@ def make_vec_env(config: TrainConfig) -> WorldsVecEnv:
     twin = (
         make_worlds(config, source, config.ppo.num_envs, encode=False) if config.ppo.twin else None
     )
-    return WorldsVecEnv(worlds, twin, config.ppo.reward_scale, STAGGER)
+    endless = config.ppo.endless
+    return WorldsVecEnv(worlds, twin, config.ppo.reward_scale, STAGGER if endless else 1, endless)
 
 
 def make_learner(config: TrainConfig, env: WorldsVecEnv) -> Learner:

@@ -68,6 +68,7 @@ class WorldsVecEnv(VecEnv):
         twin: the same worlds once more, or None for the plain reward.
         reward_scale: factor on the learner's reward; ``info["episode"]`` is not scaled.
         stagger: groups of worlds whose first episodes end at different times.
+        endless: the end of an episode is only the end of what is looked at.
     """
 
     render_mode = None  # asked for by the base class; pictures come from the evaluation
@@ -78,10 +79,11 @@ class WorldsVecEnv(VecEnv):
         twin: LearnedWorlds | None = None,
         reward_scale: float = 1.0,
         stagger: int = 8,
+        endless: bool = True,
     ) -> None:
         super().__init__(worlds.num_worlds, worlds.observation_space, worlds.action_space)
         self.worlds, self.twin = worlds, twin
-        self.reward_scale, self.stagger = reward_scale, stagger
+        self.reward_scale, self.stagger, self.endless = reward_scale, stagger, endless
         self.first_episode = 0
         self._no_info: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         # The twin's demand and commands do not depend on the actions, so it steps meanwhile.
@@ -145,7 +147,7 @@ class WorldsVecEnv(VecEnv):
             length = int(self.lengths[w])
             infos[w] = {
                 "terminal_observation": {key: value[w] for key, value in seen.items()},
-                "TimeLimit.truncated": True,
+                "TimeLimit.truncated": self.endless,
                 "episode": {"r": float(self.returns[w]), "l": length, "t": 0.0},
                 "reward_terms": {k: float(v[w]) / length for k, v in self.term_sums.items()},
             }

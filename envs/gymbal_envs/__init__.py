@@ -17,6 +17,7 @@ for _id, _module, _name in (
     ("gymbal/Host-v0", "host", "WholeHost"),
     ("gymbal/Overload-v0", "overload", "Overload"),
     ("gymbal/Sites-v0", "sites", "Sites"),
+    ("gymbal/Consolidation-v0", "consolidation", "Consolidation"),
 ):
     gymnasium.register(
         id=_id,

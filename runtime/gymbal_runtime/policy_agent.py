@@ -95,7 +95,7 @@ class PolicyAgent(Generic[RecordT, OrdersT]):
         self._expect(shape)
         base = self.heuristic.act(telemetry)
         if self._history is None:
-            self._history = self.codec.initial_history(*shape)
+            self._history = self._new_history(telemetry)
         observation, self._history = self.codec.encode(telemetry, base, self._history)
         if self._known and self._range_check:
             sensors = self._sensors(telemetry)
@@ -103,6 +103,14 @@ class PolicyAgent(Generic[RecordT, OrdersT]):
                 check_measured(sensors, self._known)
             self._range_check(observation)
         answer = self._checked(self.policy(observation), observation)
+        return self._decoded(answer, telemetry, base)
+
+    def _new_history(self, telemetry: RecordT) -> Any:
+        """The memory before the first decision."""
+        return self.codec.initial_history(*telemetry.present.shape)
+
+    def _decoded(self, answer: NDArray[Any], telemetry: RecordT, base: OrdersT) -> OrdersT:
+        """What shall be done."""
         return self.codec.decode(answer, telemetry, base)
 
     def _expect(self, shape: tuple[int, ...]) -> None:

@@ -13,7 +13,7 @@ from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.heuristics import make_heuristic
 from gymbal_runtime.policy import Chooser, Policy
 from gymbal_runtime.signature import PolicyCodec
-from gymbal_runtime.tasks import OVERLOAD, TASKS, check_task
+from gymbal_runtime.tasks import CENTRE_TASKS, OVERLOAD, TASKS, check_task
 from gymbal_runtime.training_range import TrainingRange
 
 
@@ -39,6 +39,8 @@ def kind_of(task: str) -> PolicyKind:
         ValueError: there is no such task.
     """
     check_task(task)
+    if task in CENTRE_TASKS:
+        return _centre()
     if task in TASKS:
         return PolicyKind(_host_codec, CodecAgent, make_heuristic)
     if task == OVERLOAD:
@@ -83,3 +85,14 @@ def _sites() -> PolicyKind:
         return SitesCodecAgent(codec, Chooser(policy, codec.signature), name, known)
 
     return PolicyKind(codec, agent, make_sites_heuristic)
+
+
+def _centre() -> PolicyKind:
+    from gymbal_runtime.centre.codec import CentreCodec
+    from gymbal_runtime.centre.codec_agent import CentreCodecAgent
+    from gymbal_runtime.centre.heuristics import make_centre_heuristic
+
+    def codec(spec: dict[str, Any]) -> PolicyCodec:
+        return CentreCodec(spec["task"], spec["heuristic"], spec["options"])
+
+    return PolicyKind(codec, CentreCodecAgent, make_centre_heuristic)

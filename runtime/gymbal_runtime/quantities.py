@@ -34,3 +34,10 @@ def bounds_of(quantities: tuple[Quantity, ...]) -> tuple[Floats, Floats]:
     """Lower and upper bound of each, (N,); 0 is always allowed, it stands for *not measured*."""
     low = np.array([min(q.low, 0.0) for q in quantities], dtype=np.float64)
     return low, np.array([q.high for q in quantities], dtype=np.float64)
+
+
+def bounded(values: Floats, low: Floats, high: Floats) -> Floats:
+    """NaN and infinity as 0, clipped to a table's bounds (N,) along the last axis."""
+    finite = np.where(np.isfinite(values), values, 0.0)
+    within: Floats = np.minimum(np.maximum(finite, low), high)
+    return within

@@ -10,12 +10,12 @@ from omegaconf import OmegaConf
 from gymbal_agents.config import ConfigError, TrainConfig, typed
 from gymbal_envs.scenarios.source import default_scenario
 from gymbal_envs.tasks.config import default_task
-from gymbal_runtime.tasks import CLUSTER_TASKS, TASKS, short_name
+from gymbal_runtime.tasks import CENTRE_TASKS, CLUSTER_TASKS, TASKS, short_name
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-@pytest.mark.parametrize("task", [*TASKS, *CLUSTER_TASKS])
+@pytest.mark.parametrize("task", [*TASKS, *CLUSTER_TASKS, *CENTRE_TASKS])
 def test_the_yaml_files_say_what_the_code_does_by_default(task: str) -> None:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         choice = [f"task={short_name(task)}"]

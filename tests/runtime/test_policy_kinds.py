@@ -1,4 +1,4 @@
-"""Bundles of every kind of task: one host, clusters, sites."""
+"""Bundles of every kind of task: one host, clusters, sites, data centres."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from gymbal_runtime.bundle import BundleError, parse_bundle, read_bundle, write_bundle
 from gymbal_runtime.bundle_file import pack, unpack
+from gymbal_runtime.centre.codec import CentreCodec
 from gymbal_runtime.cluster.codec import ClusterCodec
 from gymbal_runtime.cluster.codec_agent import ClusterCodecAgent
 from gymbal_runtime.codec import default_codec
@@ -24,7 +25,7 @@ from gymbal_runtime.policy_kinds import kind_of
 from gymbal_runtime.signature import SCORES, PolicyCodec, Signature
 from gymbal_runtime.sites.codec import SitesCodec
 from gymbal_runtime.sites.codec_agent import SitesCodecAgent
-from gymbal_runtime.tasks import CLUSTER_TASKS, OVERLOAD, SITES, TASKS
+from gymbal_runtime.tasks import CENTRE_TASKS, CLUSTER_TASKS, OVERLOAD, SITES, TASKS
 from gymbal_runtime.training_range import (
     FeatureRange,
     OutOfTrainingRangeError,
@@ -41,6 +42,8 @@ Observation = dict[str, np.ndarray]
 def codec_of(task: str) -> PolicyCodec:
     if task == OVERLOAD:
         return ClusterCodec()
+    if task in CENTRE_TASKS:
+        return CentreCodec()
     return SitesCodec() if task == SITES else default_codec(task)
 
 
@@ -127,7 +130,7 @@ def path(codec: PolicyCodec, tmp_path: Path) -> Path:
     return tmp_path / "a.gymbal"
 
 
-@pytest.mark.parametrize("task", [*TASKS, *CLUSTER_TASKS])
+@pytest.mark.parametrize("task", [*TASKS, *CLUSTER_TASKS, *CENTRE_TASKS])
 def test_a_kind_makes_the_codec_of_its_spec(task: str) -> None:
     codec = codec_of(task)
     assert kind_of(task).codec(codec.spec()) == codec

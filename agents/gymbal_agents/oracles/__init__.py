@@ -8,7 +8,7 @@ from typing import Any
 from gymbal_agents.oracles.lookahead import HorizonOracle, PresentOracle
 from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.agent import Agent
-from gymbal_runtime.tasks import OVERLOAD, SITES, TASKS, check_task
+from gymbal_runtime.tasks import CONSOLIDATION, OVERLOAD, SITES, TASKS, check_task
 
 
 def _present(worlds: HostWorlds) -> Agent:
@@ -41,6 +41,7 @@ _ORACLES: dict[str, dict[str, Callable[[Any], Agent]]] = {
     **{task: {"oracle_now": _present, "oracle": _horizon} for task in TASKS},
     SITES: {"oracle": _sites},
     OVERLOAD: {"clairvoyant": _clairvoyant, "oracle": _overload},
+    CONSOLIDATION: {},
 }
 
 

@@ -24,7 +24,7 @@ from gymbal_envs.scenarios.sites import SitesScenarios
 from gymbal_envs.scenarios.sites_config import SitesConfig
 from gymbal_envs.scenarios.split import SplitName
 from gymbal_envs.scenarios.toys import AnyScenario, toy_scenario
-from gymbal_runtime.tasks import CACHE, HOST, OVERLOAD, SITES, check_task
+from gymbal_runtime.tasks import CACHE, CONSOLIDATION, HOST, OVERLOAD, SITES, check_task
 
 T = TypeVar("T")
 
@@ -192,7 +192,7 @@ def default_scenario(task: str) -> ScenarioConfig:
 
     ``Cache-v0``: ample memory and cores, half of the hosts with ways, half with page colours.
     ``Host-v0``: everything is scarce. ``Overload-v0``: clusters of 2 to 8 hosts.
-    ``Sites-v0``: up to eight VMs that have to move.
+    ``Sites-v0``: up to eight VMs that have to move. ``Consolidation-v0``: days of 10 to 50 hosts.
 
     Raises:
         ValueError: no such task.
@@ -209,6 +209,8 @@ def default_scenario(task: str) -> ScenarioConfig:
         return ScenarioConfig(cluster=ClusterConfig())
     if task == SITES:
         return ScenarioConfig(sites=SitesConfig())
+    if task == CONSOLIDATION:
+        return ScenarioConfig(centre=CentreConfig())
     return ScenarioConfig()
 
 

@@ -5,18 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gymbal_envs.simulator.centre.params import CentreParams, centre_physics
 from gymbal_envs.simulator.cluster.params import ClusterParams
 from gymbal_envs.simulator.cluster.sites_params import SitesParams
 from gymbal_envs.simulator.params import Clock, PhysicsParams, SensorParams
 from gymbal_envs.tasks.reward import RewardWeights
 from gymbal_runtime.agent import Agent
+from gymbal_runtime.centre.codec import CentreCodec
 from gymbal_runtime.cluster.codec import ClusterCodec
 from gymbal_runtime.codec import default_codec
 from gymbal_runtime.guard import GuardLimits
 from gymbal_runtime.heuristics import heuristics_of, make_heuristic
 from gymbal_runtime.policy_kinds import kind_of
 from gymbal_runtime.sites.codec import SitesCodec
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES, TASKS, check_task
+from gymbal_runtime.tasks import (
+    BALLOON,
+    CACHE,
+    CONSOLIDATION,
+    HOST,
+    OVERLOAD,
+    SITES,
+    TASKS,
+    check_task,
+)
 
 _CONTROL_INTERVAL_S = {BALLOON: 10.0, CACHE: 5.0, HOST: 10.0, OVERLOAD: 10.0}
 _SENSORS = {
@@ -104,6 +115,17 @@ class SitesSettings:
 
 
 @dataclass(frozen=True)
+class CentreSettings:
+    """What only tasks about data centres have.
+
+    Attributes:
+        params: constants of moves.
+    """
+
+    params: CentreParams = field(default_factory=CentreParams)
+
+
+@dataclass(frozen=True)
 class TaskConfig:
     """One task.
 
@@ -116,6 +138,7 @@ class TaskConfig:
         guard: limits that every command passes, as it does on a real host.
         cluster: what only tasks about clusters have.
         sites: what only the task of moving VMs between sites has.
+        centre: what only tasks about data centres have.
 
     Raises:
         ValueError: there is no such task, or the heuristic decides nothing in it.
@@ -129,6 +152,7 @@ class TaskConfig:
     guard: GuardLimits = field(default_factory=GuardLimits)
     cluster: ClusterSettings | None = None
     sites: SitesSettings | None = None
+    centre: CentreSettings | None = None
 
     def __post_init__(self) -> None:
         check_task(self.id)
@@ -140,7 +164,11 @@ class TaskConfig:
                 f"task.heuristic {self.heuristic!r} decides nothing in {self.id}; "
                 f"there are {', '.join(known)}"
             )
-        for name, owner in (("cluster", OVERLOAD), ("sites", SITES)):
+        for name, owner in (
+            ("cluster", OVERLOAD),
+            ("sites", SITES),
+            ("centre", CONSOLIDATION),
+        ):
             if (getattr(self, name) is not None) != (self.id == owner):
                 raise ValueError(f"task.{name} must be given for {owner} and for no other task")
 
@@ -177,6 +205,10 @@ def default_task(task: str = BALLOON) -> TaskConfig:
     if task == SITES:
         sites = SitesCodec()
         return TaskConfig(task, sites.heuristic, dict(sites.options), sites=SitesSettings())
+    if task == CONSOLIDATION:
+        centre = CentreCodec()
+        options, physics = dict(centre.options), centre_physics()
+        return TaskConfig(task, centre.heuristic, options, physics=physics, centre=CentreSettings())
     codec = default_codec(task)
     physics = PhysicsParams(
         clock=Clock(control_interval_s=_CONTROL_INTERVAL_S[task]), sensors=_SENSORS[task]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
-from gymbal_runtime.tasks import BALLOON, CACHE, HOST, OVERLOAD, SITES
+from gymbal_runtime.tasks import BALLOON, CACHE, CONSOLIDATION, HOST, OVERLOAD, SITES
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +43,13 @@ class RewardWeights:
             line for an hour costs what half a minute's work of everybody does.
         away: per share-weighted part of the VMs' worth lost at the wrong site (all of it after the
             deadline).
+        energy: per energy that all hosts of a data centre would take at peak power. 0.1: a host
+            with a dozen small VMs earns some ten times what its electricity costs (0.5 $/h against
+            250 W at 0.15 $/kWh and a PUE of 1.4: 0.05 $/h; assumed), so drawing peak power
+            everywhere costs what losing a tenth of all progress does.
+        migration_traffic: per memory of all hosts that moves put on the wire. What a move does to
+            VMs and hosts counts as lost progress and energy already; 0.02 keeps a policy from
+            moving VMs to no purpose.
     """
 
     progress_lost: float = 1.0
@@ -55,6 +62,8 @@ class RewardWeights:
     degradation: float = 1.0
     wan_traffic: float = 0.01
     away: float = 1.0
+    energy: float = 0.1
+    migration_traffic: float = 0.02
 
 
 def share_weighted(engine: Engine, row: int) -> Floats:
@@ -103,6 +112,7 @@ _TERMS_OF = {
         "memory_set_aside",
     ),
     SITES: ("downtime", "degradation", "wan_traffic", "away"),
+    CONSOLIDATION: ("energy", "progress_lost", "migration_traffic"),
 }
 
 

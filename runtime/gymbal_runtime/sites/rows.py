@@ -8,7 +8,7 @@ import numpy as np
 
 from gymbal_runtime.observation import HISTORY_STEPS
 from gymbal_runtime.parts.scales import log_scaled
-from gymbal_runtime.quantities import Quantity, bounds_of
+from gymbal_runtime.quantities import Quantity, bounded, bounds_of
 from gymbal_runtime.sites.estimates import (
     content_rate,
     copying,
@@ -112,7 +112,7 @@ def rows_of(
             ],
             axis=-1,
         )
-        vms, worlds = _bounded(vms, *VM_BOUNDS), _bounded(worlds, *WORLD_BOUNDS)
+        vms, worlds = bounded(vms, *VM_BOUNDS), bounded(worlds, *WORLD_BOUNDS)
     vms *= telemetry.present[:, :, None]
     memory = SitesHistory(
         np.concatenate([now[None], history.vms[:-1]]),
@@ -237,10 +237,3 @@ def _world_columns(telemetry: SitesTelemetry) -> Columns:
 
 def _flag(where: Bools) -> Floats:
     return where.astype(np.float64)
-
-
-def _bounded(values: Floats, low: Floats, high: Floats) -> Floats:
-    """NaN and infinity as 0, clipped to the table's bounds."""
-    finite = np.where(np.isfinite(values), values, 0.0)
-    bounded: Floats = np.minimum(np.maximum(finite, low), high)
-    return bounded

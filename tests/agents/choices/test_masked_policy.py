@@ -110,3 +110,12 @@ def test_networks_follow_from_the_spaces(toy_choices: Any) -> None:
 def test_it_offers_no_distribution(worlds: Any) -> None:
     with pytest.raises(TypeError, match="evaluate_actions"):
         policy_for(worlds).get_distribution(tensors(worlds))
+
+
+def test_idle_rows_have_a_head_start_of_their_own():
+    network = ChoiceNetwork(5, 2, 3, width=8, head_start=2.0, idle_head_start=9.0)
+    vms, host, present = th.zeros(1, 2, 5), th.zeros(1, 2), th.ones(1, 2)
+    scores, _ = network(vms, host, present, th.tensor([[0.0, 1.0]]), None)
+    ahead_of_rest = scores.max(-1).values - scores.median(-1).values
+    np.testing.assert_allclose(ahead_of_rest[0].detach(), [9.0, 2.0], atol=1e-6)
+    assert ChoiceNetwork(5, 2, 3, head_start=2.0).idle_head_start.item() == 2.0

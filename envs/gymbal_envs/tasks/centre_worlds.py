@@ -1,0 +1,114 @@
+"""Consolidation of data centres, for C of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from gymbal_envs.scenarios.centre_scenario import CentreScenario
+from gymbal_envs.simulator.centre.engine import CentreEngine
+from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
+from gymbal_envs.tasks.centre_terms import centre_counts, centre_terms
+from gymbal_envs.tasks.config import CentreSettings, TaskConfig, default_task
+from gymbal_envs.tasks.recording import Viewer
+from gymbal_runtime.centre.codec import CentreCodec, CentreObservation
+from gymbal_runtime.centre.orders import CentreOrders
+from gymbal_runtime.centre.rows import CentreHistory
+from gymbal_runtime.centre.telemetry import CentreTelemetry
+from gymbal_runtime.tasks import CONSOLIDATION
+
+Floats = NDArray[np.float64]
+
+_EMPTY = np.zeros(0, np.float32)
+_NOTHING = CentreObservation(hosts=_EMPTY, centre=_EMPTY, present=_EMPTY)
+
+
+class CentreWorlds(Worlds[CentreTelemetry, CentreOrders]):
+    """C data centres that are consolidated by actions (corrections) or by `CentreOrders`.
+
+    Args:
+        source: scenario by number.
+        num_worlds: C.
+        shape: of each.
+        config: the task; `gymbal/Consolidation-v0` with its defaults where None.
+        num_threads: of the engine.
+        encode: False leaves observations empty, for centres that nobody learns from.
+        propose: False asks no heuristic either: such centres take orders only.
+    """
+
+    codec: CentreCodec
+    history: CentreHistory
+
+    def __init__(
+        self,
+        source: ScenarioSource,
+        num_worlds: int,
+        shape: WorldShape,
+        config: TaskConfig | None = None,
+        num_threads: int = 1,
+        encode: bool = True,
+        propose: bool = True,
+    ) -> None:
+        task = config or default_task(CONSOLIDATION)
+        settings = task.centre or CentreSettings()
+        super().__init__(source, num_worlds, shape, task, encode, propose)
+        sizes = (shape.num_hosts, shape.num_vms, shape.num_knots)
+        self.engine = CentreEngine(num_worlds, *sizes, task.physics, settings.params, num_threads)
+        self.codec = task.codec
+        self._clear()
+
+    @staticmethod
+    def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Box]:
+        """Observation and action space of one centre; what absent hosts ask for is ignored."""
+        codec: CentreCodec = config.codec
+        places, bounds = shape.num_hosts, codec.bounds()
+        low, high = bounds["hosts"]
+        observed = spaces.Dict(
+            {
+                "hosts": spaces.Box(np.tile(low, (places, 1)), np.tile(high, (places, 1))),
+                "centre": spaces.Box(*bounds["centre"]),
+                "present": spaces.Box(0.0, 1.0, (places,)),
+            }
+        )
+        return observed, spaces.Box(-1.0, 1.0, (places, len(codec.actions)), np.float32)
+
+    def decision(self, action: NDArray[Any]) -> CentreOrders:
+        """Corrections (C, H, 2) in [-1, 1] of the heuristic, as orders."""
+        base = self.base if self.propose else None
+        return self.codec.decode(action, self.telemetry, base, self.base_agent)
+
+    def measured(self) -> dict[str, Floats]:
+        """Energy, moves, wakes, overloads, losses by cause."""
+        return centre_counts(self.engine)
+
+    def viewer(self) -> Viewer:
+        """Somebody who watches centre 0 from now on."""
+        from gymbal_envs.tasks.centre_viewer import CentreViewer
+
+        return CentreViewer(self)
+
+    def _load(self, which: Sequence[int], scenarios: Sequence[CentreScenario]) -> None:
+        self.engine.load(which, scenarios)
+
+    def _carry_out(self, decision: CentreOrders) -> None:
+        self.engine.step(decision)
+
+    def _terms(self) -> dict[str, Floats]:
+        return centre_terms(self.engine)
+
+    def _read(self) -> CentreTelemetry:
+        return self.engine.telemetry()
+
+    def _new_history(self) -> CentreHistory:
+        return self.codec.initial_history(self.num_worlds, self.num_hosts)
+
+    def _encoded(self) -> tuple[CentreObservation, CentreHistory]:
+        return self.codec.encode(self.telemetry, self.base, self.history)
+
+    @property
+    def _nothing(self) -> CentreObservation:
+        return _NOTHING

@@ -1,0 +1,211 @@
+"""The codec of data centres: telemetry to observation, corrections of a rule to orders.
+
+Training and serving import this file; there is no second one. A policy corrects a rule of
+consolidation with two numbers for each host; zero is exactly the rule. What runs on a host is the
+sum of its VMs, so that one step costs no more than V + H.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gymbal_runtime.centre.corrections import CALL, VETO, Correctable
+from gymbal_runtime.centre.heuristics import CENTRE_HEURISTICS, make_centre_heuristic
+from gymbal_runtime.centre.orders import CentreOrders
+from gymbal_runtime.centre.rows import (
+    CENTRE_BOUNDS,
+    HOST_BOUNDS,
+    LAYOUT,
+    CentreHistory,
+    CentreLayout,
+    rows_of,
+)
+from gymbal_runtime.centre.telemetry import CentreTelemetry
+from gymbal_runtime.hashing import content_hash
+from gymbal_runtime.observation import HISTORY_STEPS
+from gymbal_runtime.signature import MAX_HOSTS, Bounds, Signature, float32_bounds
+from gymbal_runtime.tasks import CONSOLIDATION, check_task
+from gymbal_runtime.telemetry import Floats
+
+CENTRE_CODEC_VERSION = 1
+ACTIONS = ("ceiling", "keep")
+CEILING_SPAN = 0.3
+"""Most that a host's threshold is raised or lowered, part of it: 0.8 becomes 0.56 to 1.04."""
+
+
+class CentreObservation(TypedDict):
+    """What a policy sees of C centres with H places for hosts."""
+
+    hosts: NDArray[np.float32]  # (C, H, F), zero where no host is
+    centre: NDArray[np.float32]  # (C, G)
+    present: NDArray[np.float32]  # (C, H) 1 where a host is
+
+
+@dataclass(frozen=True)
+class CentreCodec:
+    """Encodes telemetry for a policy and decodes its corrections.
+
+    Attributes:
+        task: id of the task.
+        heuristic: name of the rule that the action corrects.
+        options: the rule's options, as they were in training.
+
+    Raises:
+        ValueError: there is no such task, it is not about data centres, or the rule cannot be
+            corrected.
+    """
+
+    task: str = CONSOLIDATION
+    heuristic: str = "iqr_mmt"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_task(self.task)
+        if self.task != CONSOLIDATION:
+            raise ValueError(f"the codec of consolidation is for {CONSOLIDATION}, not {self.task}")
+        if self.heuristic not in correctable():
+            raise ValueError(
+                f"heuristic {self.heuristic!r} cannot be corrected host by host; those that can "
+                f"are {', '.join(correctable())}"
+            )
+
+    @property
+    def layout(self) -> CentreLayout:
+        """Which number stands where in the observation."""
+        return LAYOUT
+
+    @property
+    def num_host_features(self) -> int:
+        """F, the length of a host's row."""
+        return len(HOST_BOUNDS[0])
+
+    @property
+    def num_centre_features(self) -> int:
+        """G, the length of a centre's row."""
+        return len(CENTRE_BOUNDS[0])
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of the two numbers that each host gets."""
+        return ACTIONS
+
+    @property
+    def signature(self) -> Signature:
+        """What a policy of this codec takes and gives: two numbers for each host."""
+        rows = ("centres", "hosts")
+        return Signature(
+            inputs={
+                "hosts": (*rows, self.num_host_features),
+                "centre": ("centres", self.num_centre_features),
+                "present": rows,
+            },
+            tables={"hosts": "present", "centre": None},
+            asked="present",
+            answer_axes=(len(ACTIONS),),
+            limit=MAX_HOSTS,
+            limited="hosts",
+            sized=("present", 1),
+        )
+
+    def spec(self) -> dict[str, Any]:
+        """Everything that gives the numbers their meaning, as plain JSON types."""
+        return {
+            "task": self.task,
+            "centre_codec_version": CENTRE_CODEC_VERSION,
+            "heuristic": self.heuristic,
+            "options": dict(sorted(self.options.items())),
+            "ceiling_span": CEILING_SPAN,
+            "veto": VETO,
+            "call": CALL,
+            "history_steps": HISTORY_STEPS,
+            "host_quantities": [asdict(q) for q in LAYOUT.host],
+            "history_quantities": [asdict(q) for q in LAYOUT.history],
+            "centre_quantities": [asdict(q) for q in LAYOUT.centre],
+            "action": {
+                "names": list(ACTIONS),
+                "shape": ["hosts", len(ACTIONS)],
+                "low": -1.0,
+                "high": 1.0,
+            },
+        }
+
+    def fingerprint(self) -> str:
+        """Hash of `spec`: two codecs with the same fingerprint read a policy the same way."""
+        return content_hash(self.spec())
+
+    def bounds(self) -> dict[str, Bounds]:
+        """Lower and upper bound of each feature: ``hosts`` (F,), ``centre`` (G,)."""
+        return float32_bounds(hosts=HOST_BOUNDS, centre=CENTRE_BOUNDS)
+
+    def initial_history(self, num_centres: int, num_hosts: int) -> CentreHistory:
+        """The memory before the first decision: nothing changed so far."""
+        return CentreHistory.empty(num_centres, num_hosts)
+
+    def encode(
+        self, telemetry: CentreTelemetry, base: CentreOrders, history: CentreHistory
+    ) -> tuple[CentreObservation, CentreHistory]:
+        """Telemetry to observation.
+
+        Args:
+            telemetry: record of C centres.
+            base: what the rule proposes for this record.
+            history: what was remembered after the previous decision.
+
+        Returns:
+            The observation and the history to pass next time.
+        """
+        hosts, centre, memory = rows_of(telemetry, base, history)
+        observation = CentreObservation(
+            hosts=hosts.astype(np.float32),
+            centre=centre.astype(np.float32),
+            present=telemetry.exists.astype(np.float32),
+        )
+        return observation, memory
+
+    def corrections(
+        self, action: NDArray[Any], telemetry: CentreTelemetry
+    ) -> tuple[Floats, Floats]:
+        """Factor on each host's threshold, and its offset in the order of emptying, (C, H) each.
+
+        Args:
+            action: (C, H, 2) in [-1, 1], clipped; a NaN counts as 0, as does what a place without a
+                host asks for.
+            telemetry: the record that was encoded.
+        """
+        shape = (*telemetry.exists.shape, len(ACTIONS))
+        asked = np.nan_to_num(np.asarray(action, dtype=np.float64)).reshape(shape)
+        bounded = np.clip(asked, -1.0, 1.0) * telemetry.exists[..., None]
+        return 1.0 + CEILING_SPAN * bounded[..., 0], bounded[..., 1]
+
+    def decode(
+        self,
+        action: NDArray[Any],
+        telemetry: CentreTelemetry,
+        base: CentreOrders | None = None,
+        rule: Correctable | None = None,
+    ) -> CentreOrders:
+        """Corrections to orders, every one of them legal. Zero gives what the rule says.
+
+        Args:
+            action: (C, H, 2), see `corrections`.
+            telemetry: the record that was encoded.
+            base: what the rule proposes; None: not asked yet.
+            rule: to be corrected, with what it remembers; None: a fresh one.
+        """
+        ceiling, keep = self.corrections(action, telemetry)
+        if base is not None and (ceiling == 1.0).all() and not keep.any():
+            return base
+        if rule is None:
+            made = make_centre_heuristic(self.heuristic, **self.options)
+            assert isinstance(made, Correctable)  # the constructor saw to that
+            rule = made
+        return rule.act_corrected(telemetry, ceiling, keep)
+
+
+def correctable() -> tuple[str, ...]:
+    """Names of the rules that can be corrected."""
+    return tuple(name for name, rule in CENTRE_HEURISTICS.items() if hasattr(rule, "act_corrected"))

@@ -34,6 +34,10 @@ PART_COLORS = {
     "memory set aside": "#C4B000",
     "energy": "#E69F00",
     "migration traffic": "#56B4E9",
+    "downtime": "#D55E00",
+    "degradation": "#0072B2",
+    "wan traffic": "#56B4E9",
+    "away": "#C4B000",
 }
 _CAUSES = {
     "lost_to_memory": "progress lost to memory",
@@ -49,6 +53,10 @@ _OTHER_TERMS = (
     "memory_set_aside",
     "energy",
     "migration_traffic",
+    "downtime",
+    "degradation",
+    "wan_traffic",
+    "away",
 )
 
 
@@ -126,12 +134,14 @@ def parts(summary: Summary, weights: RewardWeights) -> Figure:
 def cost_parts(line: Line, weights: RewardWeights) -> dict[str, float]:
     """The parts that add up to an agent's mean cost, percent."""
     measures = line.measures
-    lost = PERCENT * weights.progress_lost
-    causes = {label: measures[name] for name, label in _CAUSES.items() if name in measures}
-    costs = {label: lost * part for label, part in causes.items()}
-    costs["progress lost to CPU contention"] = lost * (
-        measures["progress_lost"] - sum(causes.values())
-    )
+    costs: dict[str, float] = {}
+    if "progress_lost" in measures:
+        lost = PERCENT * weights.progress_lost
+        causes = {label: measures[name] for name, label in _CAUSES.items() if name in measures}
+        costs |= {label: lost * part for label, part in causes.items()}
+        costs["progress lost to CPU contention"] = lost * (
+            measures["progress_lost"] - sum(causes.values())
+        )
     for name in _OTHER_TERMS:
         if name in measures:
             costs[name.replace("_", " ")] = PERCENT * getattr(weights, name) * measures[name]

@@ -44,6 +44,17 @@ _UNITS = {
     "active_hosts": ("hosts with VMs", 1.0, "{:.1f}"),
     "wakes": ("wakes/episode", 1.0, "{:.1f}"),
     "downtime_s": ("paused by moves, VM s/episode", 1.0, "{:.1f}"),
+    "downtime": ("paused by moves, %", PERCENT, "{:.3f}"),
+    "degradation": ("slowed by moves, %", PERCENT, "{:.2f}"),
+    "wan_traffic": ("line used by copies, %", PERCENT, "{:.1f}"),
+    "away": ("worth lost at the wrong site, %", PERCENT, "{:.2f}"),
+    "lost_to_replication": ("slowed by replicated writes, %", PERCENT, "{:.2f}"),
+    "lost_to_copying": ("by copying, %", PERCENT, "{:.2f}"),
+    "lost_to_hashing": ("by redundancy elimination, %", PERCENT, "{:.2f}"),
+    "arrived": ("arrived, % of VMs and time", PERCENT, "{:.1f}"),
+    "disk_bytes_s": ("disk, MB/s", 1e-6, "{:.2f}"),
+    "memory_bytes_s": ("memory, MB/s", 1e-6, "{:.2f}"),
+    "refused": ("orders refused", 1.0, "{:.3f}"),
     "waited_s": ("without a host, VM s/episode", 1.0, "{:.0f}"),
 }
 

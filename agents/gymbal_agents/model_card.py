@@ -9,7 +9,7 @@ from gymbal_agents.config import TrainConfig
 from gymbal_agents.contest import EvaluateConfig
 from gymbal_agents.summary import Line, Summary
 from gymbal_agents.tables import gains_table, standing_table, verdicts
-from gymbal_runtime.tasks import BALLOON, CACHE, CONSOLIDATION, HOST
+from gymbal_runtime.tasks import BALLOON, CACHE, CLUSTER_TASKS, CONSOLIDATION, HOST, OVERLOAD, SITES
 
 
 def evaluation_rows(summary: Summary, name: str) -> list[dict[str, Any]]:
@@ -47,8 +47,8 @@ def model_card(
     lines = [
         f"# Policy for {task.id}",
         "",
-        f"Corrects what the heuristic `{task.heuristic}` proposes; a correction of zero is exactly "
-        f"it. It decides, for each {_row_of(task.id)}: {', '.join(task.codec.actions)}.",
+        f"{_starts(config)} It decides, for each {_row_of(task.id)}: "
+        f"{', '.join(task.codec.actions)}.",
         "",
         f"* Made by: `{command}`",
         f"* Data: {_trace(config)}, train split (60 % of the VMs, first 60 % of the time)",
@@ -88,6 +88,11 @@ _USES = {
         "Division of one host's memory, last-level cache and CPU time between its VMs, and choice "
         "of their devices and monitors."
     ),
+    OVERLOAD: (
+        "Answers to overloads of a cluster's hosts: who borrows remote memory, who moves where, "
+        "who is cloned."
+    ),
+    SITES: "Moves of VMs with their disks to another data centre: when, in which order and how.",
     CONSOLIDATION: (
         "Consolidation of a data centre: which VM moves where, which host sleeps and which wakes."
     ),
@@ -100,6 +105,14 @@ _LIMITS = {
         "It cannot see a phase of a program before it begins."
     ),
     HOST: f"{_UNSEEN} It cannot see a jump of demand or a phase of a program before it begins.",
+    OVERLOAD: (
+        "It knows nothing of racks, affinity rules or storage. It cannot see how long an overload "
+        "will last, only how long those before did."
+    ),
+    SITES: (
+        "It knows nothing of VMs that talk to each other, of several lines, or of when a VM will "
+        "be quiet."
+    ),
     CONSOLIDATION: (
         "It knows nothing of racks, storage, affinity rules or host failures. It cannot see a jump "
         "of demand before the jump."
@@ -112,8 +125,31 @@ def _row_of(task: str) -> str:
     return "host" if task == CONSOLIDATION else "VM"
 
 
+def _starts(config: TrainConfig) -> str:
+    """How the policy is tied to its heuristic, in words."""
+    heuristic = config.task.heuristic
+    if config.task.id in CLUSTER_TASKS:
+        return f"Is shown what the heuristic `{heuristic}` proposes, and chooses that or another."
+    return (
+        f"Corrects what the heuristic `{heuristic}` proposes; a correction of zero is exactly it."
+    )
+
+
 def _hosts(config: TrainConfig) -> str:
     """The hosts that the policy was trained on, in words."""
+    if config.scenario.sites is not None:
+        sites = config.scenario.sites
+        return (
+            f"pairs of sites with {sites.num_vms[0]} to {sites.num_vms[1]} VMs to move, up to "
+            f"{sites.largest_vm_gib:g} GiB, over one line that they fill to {sites.load[0]:g} to "
+            f"{sites.load[1]:g}"
+        )
+    if config.scenario.cluster is not None:
+        cluster = config.scenario.cluster
+        return (
+            f"clusters of {cluster.num_hosts[0]} to {cluster.num_hosts[1]} hosts, provisioned "
+            f"{cluster.overcommit[0]:g} to {cluster.overcommit[1]:g} times their memory"
+        )
     if config.scenario.centre is not None:
         centre = config.scenario.centre
         return (

@@ -12,7 +12,7 @@ import jinja2
 import msgspec
 from matplotlib.figure import Figure
 
-from gymbal_agents import centre_timeline, charts, timeline
+from gymbal_agents import charts, side_by_side, timeline
 from gymbal_agents.contest import Contest
 from gymbal_agents.overload_chart import answers_figure
 from gymbal_agents.overload_report import draw_pair, shown_agents, story_of, story_tables
@@ -29,7 +29,7 @@ from gymbal_agents.tables import (
 from gymbal_envs.scenarios.source import make_source
 from gymbal_envs.tasks.open import shape_of
 from gymbal_runtime import __version__
-from gymbal_runtime.tasks import CENTRE_TASKS, OVERLOAD
+from gymbal_runtime.tasks import CENTRE_TASKS, OVERLOAD, SITES
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,9 @@ def _timeline(contest: Contest, summary: Summary) -> Figure | None:
         return draw_pair(contest, pair, number)
     scenario = make_source(config.scenario, config.split, config.seed)(number)
     shape = shape_of(config.scenario, config.task)
-    if config.task.id in CENTRE_TASKS:
+    if config.task.id in (SITES, *CENTRE_TASKS):
         makers = {one.name: one.make for one in pair}
-        return centre_timeline.draw(makers, scenario, shape, config.task)
+        return side_by_side.draw(makers, scenario, shape, config.task)
     return timeline.draw(
         [timeline.record(one.name, one.make, scenario, shape, config.task) for one in pair]
     )

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from gymbal_agents.charts import cost_parts
+from gymbal_agents.config import TrainConfig
 from gymbal_agents.contest import EvaluateConfig, hold_contest
 from gymbal_agents.measures import measures_of
+from gymbal_agents.model_card import model_card
 from gymbal_agents.report import write_report
 from gymbal_agents.summary import summarise
 from gymbal_agents.tables import _UNITS
 from gymbal_envs.scenarios.sites_config import SitesConfig
-from gymbal_envs.scenarios.source import ScenarioConfig
+from gymbal_envs.scenarios.source import ScenarioConfig, default_scenario
 from gymbal_envs.tasks.config import default_task
 from gymbal_runtime.tasks import CENTRE_TASKS, CLUSTER_TASKS, SITES, TASKS
 
@@ -39,4 +41,13 @@ def test_a_report_says_what_the_cost_is_made_of(tmp_path: Path) -> None:
         assert set(parts) == {"downtime", "degradation", "wan traffic", "away"}
         assert sum(parts.values()) == pytest.approx(line.cost.value)
     write_report(contest, summary, tmp_path, "command")
+    assert (tmp_path / "timeline.png").is_file() or summary.subject.name == summary.best_heuristic
     assert "gymbal/Sites-v0" in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize("task", [*TASKS, *CLUSTER_TASKS, *CENTRE_TASKS])
+def test_every_task_has_a_model_card(task: str) -> None:
+    config = TrainConfig(task=default_task(task), scenario=default_scenario(task))
+    card = model_card(config, [], "command")
+    assert card.startswith(f"# Policy for {task}")
+    assert config.task.heuristic in card

@@ -1,4 +1,4 @@
-"""One data centre's day, two agents side by side: the pictures that the environment draws."""
+"""One scenario, two agents side by side: the pictures that the environment draws of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from gymbal_agents.evaluate import AgentFactory
-from gymbal_envs.scenarios.centre_scenario import CentreScenario
+from gymbal_envs.scenarios.source import AnyScenario
 from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.open import open_worlds
@@ -18,11 +18,11 @@ _WIDTH_INCHES, _HEIGHT_INCHES, _DPI = 14.0, 5.7, 130
 
 def draw(
     agents: Mapping[str, AgentFactory],
-    scenario: CentreScenario,
+    scenario: AnyScenario,
     shape: WorldShape,
     config: TaskConfig,
 ) -> Figure:
-    """Columns: agents. In each, hosts over time, power, and progress lost.
+    """Columns: agents. In each, what the environment's viewer shows of a whole episode.
 
     Args:
         agents: by name.
@@ -40,9 +40,9 @@ def draw(
 
 
 def _picture(
-    make: AgentFactory, scenario: CentreScenario, shape: WorldShape, config: TaskConfig
+    make: AgentFactory, scenario: AnyScenario, shape: WorldShape, config: TaskConfig
 ) -> Any:
-    """What an agent makes of the day, (height, width, 3)."""
+    """What an agent makes of the episode, (height, width, 3)."""
     worlds = open_worlds(config, lambda index: scenario, 1, shape, encode=False, propose=False)
     worlds.episode_steps += 1  # so that the episode's end is still in the picture
     worlds.reset()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gymbal_runtime.command import Command
 from gymbal_runtime.parts import Part, parts_of
-from gymbal_runtime.quantities import Quantity, bounds_of
+from gymbal_runtime.quantities import Quantity, bounded, bounds_of
 from gymbal_runtime.telemetry import Telemetry
 
 Floats = NDArray[np.float64]
@@ -86,7 +86,7 @@ class Layout:
                 for name in part.tracked:
                     tracked[:, :, change] = seen[name]
                     change += 1
-            rows[:, :, :width] = _bounded(rows[:, :, :width], self.vm_bounds)
+            rows[:, :, :width] = bounded(rows[:, :, :width], *self.vm_bounds)
             for step, then in enumerate(history.tracked):
                 moved = np.minimum(np.maximum(tracked - then, low), high)
                 start = width + step * step_width
@@ -103,7 +103,7 @@ class Layout:
                 for quantity in part.host_quantities:
                     rows[:, column] = seen[quantity.name]
                     column += 1
-            return _bounded(rows, self.host_bounds)
+            return bounded(rows, *self.host_bounds)
 
 
 @cache
@@ -126,10 +126,3 @@ def layout_of(task: str) -> Layout:
     history = tuple(q for part in parts for q in named(part, part.history_quantities))
     host = tuple(q for part in parts for q in named(part, part.host_quantities))
     return Layout(parts, vm, history, host, bounds_of(vm), bounds_of(history), bounds_of(host))
-
-
-def _bounded(values: Floats, bounds: Bounds) -> Floats:
-    """NaN and infinity as 0, clipped to the table's bounds."""
-    finite = np.where(np.isfinite(values), values, 0.0)
-    bounded: Floats = np.minimum(np.maximum(finite, bounds[0]), bounds[1])
-    return bounded

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.reward import total_reward
-from gymbal_runtime.signature import PolicyCodec
 
 Floats = NDArray[np.float64]
 Seen = dict[str, NDArray[np.float32]]
@@ -73,7 +72,8 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
 
     telemetry: TelemetryT
     base: DecisionT
-    codec: PolicyCodec
+    engine: Any  # that plays them, and the codec of the task: subclasses say which
+    codec: Any
 
     def __init__(
         self,
@@ -115,23 +115,13 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
         """Somebody who watches world 0 from now on."""
 
     @abstractmethod
-    def _load(self, which: Sequence[int], scenarios: Sequence[Any]) -> None: ...
-
-    @abstractmethod
     def _carry_out(self, decision: DecisionT) -> None: ...
 
     @abstractmethod
     def _terms(self) -> dict[str, Floats]: ...
 
     @abstractmethod
-    def _read(self) -> TelemetryT: ...
-
-    @abstractmethod
     def _new_history(self) -> Any: ...
-
-    @abstractmethod
-    def _encoded(self) -> tuple[Any, Any]:
-        """Observation and new history from the present telemetry and proposal."""
 
     @property
     @abstractmethod
@@ -149,6 +139,18 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
     def action_space(self) -> spaces.Space[Any]:
         """Of one world."""
         return self.spaces_of(self.config, self.shape)[1]
+
+    def _load(self, which: Sequence[int], scenarios: Sequence[Any]) -> None:
+        self.engine.load(which, scenarios)
+
+    def _read(self) -> TelemetryT:
+        telemetry: TelemetryT = self.engine.telemetry()
+        return telemetry
+
+    def _encoded(self) -> tuple[Any, Any]:
+        """Observation and new history from the present telemetry and proposal."""
+        seen: tuple[Any, Any] = self.codec.encode(self.telemetry, self.base, self.history)
+        return seen
 
     def _reset_agents(self, ended: NDArray[np.bool_] | None = None) -> None:
         """Agents forget the worlds that are marked (B,), or all of them."""

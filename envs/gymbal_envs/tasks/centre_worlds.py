@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gymbal_envs.scenarios.centre_scenario import CentreScenario
 from gymbal_envs.simulator.centre.engine import CentreEngine
 from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
 from gymbal_envs.tasks.centre_terms import centre_counts, centre_terms
@@ -40,6 +38,7 @@ class CentreWorlds(Worlds[CentreTelemetry, CentreOrders]):
         propose: False asks no heuristic either: such centres take orders only.
     """
 
+    engine: CentreEngine
     codec: CentreCodec
     history: CentreHistory
 
@@ -91,23 +90,14 @@ class CentreWorlds(Worlds[CentreTelemetry, CentreOrders]):
 
         return CentreViewer(self)
 
-    def _load(self, which: Sequence[int], scenarios: Sequence[CentreScenario]) -> None:
-        self.engine.load(which, scenarios)
-
     def _carry_out(self, decision: CentreOrders) -> None:
         self.engine.step(decision)
 
     def _terms(self) -> dict[str, Floats]:
         return centre_terms(self.engine)
 
-    def _read(self) -> CentreTelemetry:
-        return self.engine.telemetry()
-
     def _new_history(self) -> CentreHistory:
         return self.codec.initial_history(self.num_worlds, self.num_hosts)
-
-    def _encoded(self) -> tuple[CentreObservation, CentreHistory]:
-        return self.codec.encode(self.telemetry, self.base, self.history)
 
     @property
     def _nothing(self) -> CentreObservation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
 from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.cluster import layout as of
 from gymbal_envs.simulator.cluster.engine import ClusterEngine
@@ -57,6 +55,7 @@ class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
         propose: False asks no heuristic either: such clusters take orders only.
     """
 
+    engine: ClusterEngine
     codec: ClusterCodec
     history: ClusterHistory
 
@@ -154,23 +153,14 @@ class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
 
         return ClusterViewer(self)
 
-    def _load(self, which: Sequence[int], scenarios: Sequence[ClusterScenario]) -> None:
-        self.engine.load(which, scenarios)
-
     def _carry_out(self, decision: Orders) -> None:
         self.engine.step(decision, self.local_command(decision))
 
     def _terms(self) -> dict[str, Floats]:
         return cluster_terms(self.engine)
 
-    def _read(self) -> ClusterTelemetry:
-        return self.engine.telemetry()
-
     def _new_history(self) -> ClusterHistory:
         return self.codec.initial_history(self.num_worlds, self.num_hosts, self.num_vms)
-
-    def _encoded(self) -> tuple[ClusterObservation, ClusterHistory]:
-        return self.codec.encode(self.telemetry, self.base, self.history)
 
     @property
     def _nothing(self) -> ClusterObservation:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gymbal_envs.scenarios.sites_scenario import SitesScenario
 from gymbal_envs.simulator.cluster.sites_engine import SitesEngine
 from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
 from gymbal_envs.tasks.config import SitesSettings, TaskConfig, default_task
@@ -40,6 +38,7 @@ class SitesWorlds(Worlds[SitesTelemetry, SitesOrders]):
         propose: False asks no heuristic either: such worlds take orders only.
     """
 
+    engine: SitesEngine
     codec: SitesCodec
     history: SitesHistory
 
@@ -100,23 +99,14 @@ class SitesWorlds(Worlds[SitesTelemetry, SitesOrders]):
 
         return SitesViewer(self)
 
-    def _load(self, which: Sequence[int], scenarios: Sequence[SitesScenario]) -> None:
-        self.engine.load(which, scenarios)
-
     def _carry_out(self, decision: SitesOrders) -> None:
         self.engine.step(decision)
 
     def _terms(self) -> dict[str, Floats]:
         return sites_terms(self.engine)
 
-    def _read(self) -> SitesTelemetry:
-        return self.engine.telemetry()
-
     def _new_history(self) -> SitesHistory:
         return self.codec.initial_history(self.num_worlds, self.num_vms)
-
-    def _encoded(self) -> tuple[SitesObservation, SitesHistory]:
-        return self.codec.encode(self.telemetry, self.base, self.history)
 
     @property
     def _nothing(self) -> SitesObservation:

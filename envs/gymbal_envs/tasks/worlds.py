@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
@@ -53,6 +51,8 @@ class HostWorlds(Worlds[Telemetry, Command]):
         propose: False asks no heuristic either: such hosts take commands only.
     """
 
+    engine: Engine
+    codec: Codec
     history: History
 
     def __init__(
@@ -71,7 +71,7 @@ class HostWorlds(Worlds[Telemetry, Command]):
         shape = WorldShape(num_vms, num_knots, episode_steps)
         super().__init__(source, num_worlds, shape, config, encode, propose)
         self.engine = Engine(num_worlds, num_vms, num_knots, config.physics, num_threads)
-        self.codec: Codec = config.codec
+        self.codec = config.codec
         self._clear()
 
     @staticmethod
@@ -107,9 +107,6 @@ class HostWorlds(Worlds[Telemetry, Command]):
 
         return HostViewer(self)
 
-    def _load(self, which: Sequence[int], scenarios: Sequence[Scenario]) -> None:
-        self.engine.load(which, scenarios)
-
     def _carry_out(self, decision: Command) -> None:
         allowed, _ = guard(decision, self.telemetry, self.config.guard)
         self.engine.step(allowed)
@@ -117,14 +114,8 @@ class HostWorlds(Worlds[Telemetry, Command]):
     def _terms(self) -> dict[str, Floats]:
         return reward_terms(self.engine, self.config.id)
 
-    def _read(self) -> Telemetry:
-        return self.engine.telemetry()
-
     def _new_history(self) -> History:
         return self.codec.initial_history(self.num_worlds, self.num_vms)
-
-    def _encoded(self) -> tuple[Observation, History]:
-        return self.codec.encode(self.telemetry, self.base, self.history)
 
     @property
     def _nothing(self) -> Observation:

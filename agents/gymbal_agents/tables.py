@@ -35,6 +35,8 @@ _UNITS = {
     "orders_refused": ("orders refused", 1.0, "{:.3f}"),
     "energy": ("energy, % of peak", PERCENT, "{:.2f}"),
     "migration_traffic": ("moves, % of memory/decision", PERCENT, "{:.3f}"),
+    "hosts_full": ("hosts full, % of their time", PERCENT, "{:.2f}"),
+    "moving_loss": ("lost to moves, % of wanted", PERCENT, "{:.3f}"),
     "energy_kwh": ("kWh/episode", 1.0, "{:.2f}"),
     "slatah": ("SLATAH, %", PERCENT, "{:.2f}"),
     "pdm": ("PDM, %", PERCENT, "{:.3f}"),

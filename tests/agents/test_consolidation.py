@@ -88,7 +88,7 @@ def test_a_bundle_is_the_network_for_any_number_of_hosts(folder: RunFolder) -> N
     assert network.inputs == HOSTS_OF_CENTRE
     assert bundle.manifest.max_hosts == LARGEST_CENTRE
     observation, expected = bundle.golden[0].arrays()
-    assert expected.shape == (*observation["present"].shape, 2)
+    assert expected.shape == (*observation["present"].shape, 3)
     np.testing.assert_allclose(bundle.policy(observation), expected, atol=1e-5)
     many = {
         "hosts": np.repeat(observation["hosts"], 100, axis=1),
@@ -96,7 +96,7 @@ def test_a_bundle_is_the_network_for_any_number_of_hosts(folder: RunFolder) -> N
         "present": np.repeat(observation["present"], 100, axis=1),
     }
     answer = bundle.policy(many)
-    assert answer.shape == (*many["present"].shape, 2)
+    assert answer.shape == (*many["present"].shape, 3)
     # Its context is the mean and the maximum, so that a hundred of each are as one of each.
     np.testing.assert_allclose(answer[:, ::100], expected, atol=1e-4)
 
@@ -150,7 +150,7 @@ def test_measures_and_reports_are_the_tasks(contest: Contest, tmp_path: Path) ->
         assert sum(parts.values()) == pytest.approx(line.cost.value)
         assert min(parts.values()) > -1e-6 * PERCENT
     card = model_card(tiny(), [("here", contest.config, summary)], "command")
-    assert "for each host: ceiling, keep" in card
+    assert "for each host: fill, relief, keep" in card
     assert "data centres of 3 to 6 hosts" in card
     assert evaluation_rows(summary, "here")
 
@@ -161,7 +161,7 @@ def test_a_learner_starts_as_the_heuristic() -> None:
     observation = env.reset()
     model = make_learner(config, env)
     actions, _ = model.predict(observation, deterministic=True)
-    assert actions.shape == (8, 6, 2)
+    assert actions.shape == (8, 6, 3)
     assert not actions.any()
     for _ in range(5):
         observation, reward, _, _ = env.step(actions)

@@ -85,12 +85,12 @@ class CentreConfig:
     num_hosts: tuple[int, int] = (10, 50)
     max_hosts: int = 50
     vms_per_host: Range = (1.2, 3.0)
-    memory_scale: Range = (1.0, 2.0)
+    memory_scale: Range = (2.0, 4.0)
     memory_load: float = 0.8
     host_types: tuple[str, ...] = ("g4", "g5", "x3250")
     vm_types: tuple[str, ...] = ("fast", "large", "small", "micro", "dual")
     shares: tuple[float, ...] = (500.0, 1000.0, 2000.0)
-    mean_use: Range | None = (0.08, 0.25)
+    mean_use: Range | None = (0.12, 0.35)
     rules: tuple[str, ...] = ("qemu", "qemu_auto_converge", "xen_modern", "postcopy")
     writes: WriteConfig = field(default_factory=WriteConfig)
     sleep_types: tuple[str, ...] = ("s3", "off")

@@ -31,6 +31,10 @@ CENTRE_MEASURES = (
 """What `centre_measures` makes of them for an episode."""
 
 JOULES_PER_KWH = 3.6e6
+_SUMS_OF_TERMS = (
+    "energy_j", "wanted_weight", "got_weight", "move_bytes", "full_s", "active_s",
+    "lost_moving_mips_s", "wanted_mips_s",
+)  # fmt: skip
 
 
 def centre_terms(engine: CentreEngine) -> dict[str, Floats]:
@@ -40,9 +44,10 @@ def centre_terms(engine: CentreEngine) -> dict[str, Floats]:
     NPA, models.md 7.3), so that 1 means "nothing sleeps and nothing follows the load".
     ``progress_lost``: part of the wanted CPU time that VMs did not get, weighted by their shares;
     waiting, pauses and slowdown by moves count. ``migration_traffic``: bytes on the wire over the
-    memory of all hosts.
+    memory of all hosts. ``hosts_full`` and ``moving_loss``: SLATAH and PDM of the interval
+    (`centre_measures`).
     """
-    sums = measured(engine, ("energy_j", "wanted_weight", "got_weight", "move_bytes"))
+    sums = measured(engine, _SUMS_OF_TERMS)
     exists = engine.world_host[:, at.EXISTS] > 0
     peak_w = np.where(exists, engine.curve.max(axis=2), 0.0).sum(axis=1)
     memory = np.where(exists, engine.world_host[:, at.MEMORY], 0.0).sum(axis=1)
@@ -53,6 +58,8 @@ def centre_terms(engine: CentreEngine) -> dict[str, Floats]:
         "energy": sums["energy_j"] / np.maximum(peak_w * interval, 1e-12),
         "progress_lost": lost,
         "migration_traffic": sums["move_bytes"] / np.maximum(memory, 1.0),
+        "hosts_full": _slatah(sums),
+        "moving_loss": _pdm(sums),
     }
 
 
@@ -73,8 +80,7 @@ def centre_measures(means: Mapping[str, Floats], steps: int) -> dict[str, Floats
         means: (N,) each, of N episodes.
         steps: decisions of an episode.
     """
-    slatah = means["full_s"] / np.maximum(means["active_s"], 1e-12)
-    pdm = means["lost_moving_mips_s"] / np.maximum(means["wanted_mips_s"], 1e-12)
+    slatah, pdm = _slatah(means), _pdm(means)
     energy_kwh = means["energy_j"] * steps / JOULES_PER_KWH
     return {
         "energy_kwh": energy_kwh,
@@ -89,3 +95,13 @@ def centre_measures(means: Mapping[str, Floats], steps: int) -> dict[str, Floats
         "waited_s": means["waited_s"] * steps,
         "orders_refused": (means["vm_orders_refused"] + means["host_orders_refused"]) * steps,
     }
+
+
+def _slatah(sums: Mapping[str, Floats]) -> Floats:
+    part: Floats = sums["full_s"] / np.maximum(sums["active_s"], 1e-12)
+    return part
+
+
+def _pdm(sums: Mapping[str, Floats]) -> Floats:
+    part: Floats = sums["lost_moving_mips_s"] / np.maximum(sums["wanted_mips_s"], 1e-12)
+    return part

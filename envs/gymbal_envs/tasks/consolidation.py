@@ -17,17 +17,18 @@ class ConsolidationEnv(WorldEnv):
     waking a host takes 10 s to minutes at nearly peak power, and moving a VM takes bandwidth and CPU time at both ends, slows the
     VM down and pauses it for a moment.
 
-    Every 300 s a published rule of consolidation (adaptive thresholds and minimum migration time of Beloglazov and Buyya, IQR-MMT, by default) proposes which VM
+    Every 300 s a published rule of consolidation (local regression and minimum migration time of Beloglazov and Buyya, LR-MMT, by default) proposes which VM
     moves where, which host sleeps and which wakes. The agent corrects it host by host. What cannot be carried out (a target
     without the memory, or asleep) is never ordered.
 
     ## Action Space
-    `Box(-1, 1, (H, 2), float32)`: two numbers for each host. Zero is exactly the rule; what places without a host ask for is ignored.
+    `Box(-1, 1, (H, 3), float32)`: three numbers for each host. Zero is exactly the rule; what places without a host ask for is ignored.
 
     | Num | Action | Meaning |
     |---|---|---|
-    | 0 | ceiling | the rule's threshold of this host times 1 + 0.3 x: up to there it is filled, from there on it is overloaded and VMs leave it |
-    | 1 | keep | added to its utilisation where hosts are ranked to be emptied, least first. Above 0.5 it is neither emptied nor put to sleep, above 0.75 it is woken; below -0.5 VMs are moved to it only if they fit nowhere else |
+    | 0 | fill | the rule's threshold of this host times 1 + 0.3 x: up to there VMs are moved to it |
+    | 1 | relief | the same: from there on it counts as overloaded, and VMs leave it |
+    | 2 | keep | added to its utilisation where hosts are ranked to be emptied, least first. Above 0.5 it is neither emptied nor put to sleep, above 0.75 it is woken; below -0.5 VMs are moved to it only if they fit nowhere else |
 
     ## Observation Space
     `Dict`, of what a manager sees, through the codec that a controller runs too. Bounds, units and sources of each number:
@@ -40,13 +41,15 @@ class ConsolidationEnv(WorldEnv):
     | `present` | `(H,)` | 0 | 1 | 1 where a place holds a host; the rows of the others are 0 |
 
     ## Rewards
-    Minus the weighted sum of three terms, each in ``info["reward_terms"]`` (unweighted):
+    Minus the weighted sum of five terms, each in ``info["reward_terms"]`` (unweighted):
 
     | Term | Unit | Default weight |
     |---|---|---|
     | `energy` | energy / what all hosts would take at peak power (1: CloudSim's NPA) | 0.1 |
     | `progress_lost` | fraction of the wanted CPU time that VMs did not get, weighted by their shares: full hosts, waiting, moves | 1 |
     | `migration_traffic` | bytes of moves on the wire / memory of all hosts | 0.02 |
+    | `hosts_full` | part of the time of hosts with VMs in which all their MIPS were used (SLATAH of the interval) | 0.1 |
+    | `moving_loss` | part of the wanted CPU time that moves took (PDM of the interval) | 10 |
 
     ## Starting State
     A fresh scenario: hosts and VMs of random kinds, a window of the trace, VMs spread over all hosts, packed on few with the

@@ -50,6 +50,11 @@ class RewardWeights:
         migration_traffic: per memory of all hosts that moves put on the wire. What a move does to
             VMs and hosts counts as lost progress and energy already; 0.02 keeps a policy from
             moving VMs to no purpose.
+        hosts_full: per part of the time of hosts with VMs in which all their MIPS were used
+            (SLATAH of the interval). Its product with the next is what the literature calls a
+            violation of service levels. Together they are a tenth of what a tuned rule costs.
+        moving_loss: per part of the wanted CPU time that moves took (PDM of the interval). 10: it
+            is a hundredth of SLATAH, and counts as much in their product.
     """
 
     progress_lost: float = 1.0
@@ -64,6 +69,8 @@ class RewardWeights:
     away: float = 1.0
     energy: float = 0.1
     migration_traffic: float = 0.02
+    hosts_full: float = 0.1
+    moving_loss: float = 10.0
 
 
 def share_weighted(engine: Engine, row: int) -> Floats:
@@ -112,7 +119,7 @@ _TERMS_OF = {
         "memory_set_aside",
     ),
     SITES: ("downtime", "degradation", "wan_traffic", "away"),
-    CONSOLIDATION: ("energy", "progress_lost", "migration_traffic"),
+    CONSOLIDATION: ("energy", "progress_lost", "migration_traffic", "hosts_full", "moving_loss"),
 }
 
 

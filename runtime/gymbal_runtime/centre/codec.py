@@ -1,7 +1,7 @@
 """The codec of data centres: telemetry to observation, corrections of a rule to orders.
 
 Training and serving import this file; there is no second one. A policy corrects a rule of
-consolidation with two numbers for each host; zero is exactly the rule. What runs on a host is the
+consolidation with three numbers for each host; zero is exactly the rule. What runs on a host is the
 sum of its VMs, so that one step costs no more than V + H.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from gymbal_runtime.centre.corrections import CALL, VETO, Correctable
+from gymbal_runtime.centre.corrections import CALL, VETO, Correctable, Corrections
 from gymbal_runtime.centre.heuristics import CENTRE_HEURISTICS, make_centre_heuristic
 from gymbal_runtime.centre.orders import CentreOrders
 from gymbal_runtime.centre.rows import (
@@ -29,11 +29,10 @@ from gymbal_runtime.hashing import content_hash
 from gymbal_runtime.observation import HISTORY_STEPS
 from gymbal_runtime.signature import MAX_HOSTS, Bounds, Signature, float32_bounds
 from gymbal_runtime.tasks import CONSOLIDATION, check_task
-from gymbal_runtime.telemetry import Floats
 
-CENTRE_CODEC_VERSION = 1
-ACTIONS = ("ceiling", "keep")
-CEILING_SPAN = 0.3
+CENTRE_CODEC_VERSION = 2
+ACTIONS = ("fill", "relief", "keep")
+THRESHOLD_SPAN = 0.3
 """Most that a host's threshold is raised or lowered, part of it: 0.8 becomes 0.56 to 1.04."""
 
 
@@ -60,7 +59,7 @@ class CentreCodec:
     """
 
     task: str = CONSOLIDATION
-    heuristic: str = "iqr_mmt"
+    heuristic: str = "lr_mmt"
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,12 +89,12 @@ class CentreCodec:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """Names of the two numbers that each host gets."""
+        """Names of the numbers that each host gets."""
         return ACTIONS
 
     @property
     def signature(self) -> Signature:
-        """What a policy of this codec takes and gives: two numbers for each host."""
+        """What a policy of this codec takes and gives: three numbers for each host."""
         rows = ("centres", "hosts")
         return Signature(
             inputs={
@@ -118,7 +117,7 @@ class CentreCodec:
             "centre_codec_version": CENTRE_CODEC_VERSION,
             "heuristic": self.heuristic,
             "options": dict(sorted(self.options.items())),
-            "ceiling_span": CEILING_SPAN,
+            "threshold_span": THRESHOLD_SPAN,
             "veto": VETO,
             "call": CALL,
             "history_steps": HISTORY_STEPS,
@@ -166,20 +165,19 @@ class CentreCodec:
         )
         return observation, memory
 
-    def corrections(
-        self, action: NDArray[Any], telemetry: CentreTelemetry
-    ) -> tuple[Floats, Floats]:
-        """Factor on each host's threshold, and its offset in the order of emptying, (C, H) each.
+    def corrections(self, action: NDArray[Any], telemetry: CentreTelemetry) -> Corrections:
+        """What an action changes about the rule.
 
         Args:
-            action: (C, H, 2) in [-1, 1], clipped; a NaN counts as 0, as does what a place without a
+            action: (C, H, 3) in [-1, 1], clipped; a NaN counts as 0, as does what a place without a
                 host asks for.
             telemetry: the record that was encoded.
         """
         shape = (*telemetry.exists.shape, len(ACTIONS))
         asked = np.nan_to_num(np.asarray(action, dtype=np.float64)).reshape(shape)
         bounded = np.clip(asked, -1.0, 1.0) * telemetry.exists[..., None]
-        return 1.0 + CEILING_SPAN * bounded[..., 0], bounded[..., 1]
+        factors = 1.0 + THRESHOLD_SPAN * bounded[..., :2]
+        return Corrections(factors[..., 0], factors[..., 1], bounded[..., 2])
 
     def decode(
         self,
@@ -191,19 +189,19 @@ class CentreCodec:
         """Corrections to orders, every one of them legal. Zero gives what the rule says.
 
         Args:
-            action: (C, H, 2), see `corrections`.
+            action: (C, H, 3), see `corrections`.
             telemetry: the record that was encoded.
             base: what the rule proposes; None: not asked yet.
             rule: to be corrected, with what it remembers; None: a fresh one.
         """
-        ceiling, keep = self.corrections(action, telemetry)
-        if base is not None and (ceiling == 1.0).all() and not keep.any():
+        corrections = self.corrections(action, telemetry)
+        if base is not None and corrections.nothing:
             return base
         if rule is None:
             made = make_centre_heuristic(self.heuristic, **self.options)
             assert isinstance(made, Correctable)  # the constructor saw to that
             rule = made
-        return rule.act_corrected(telemetry, ceiling, keep)
+        return rule.act_corrected(telemetry, corrections)
 
 
 def correctable() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a policy may change about a rule of consolidation: two numbers for every host."""
+"""What a policy may change about a rule of consolidation: three numbers for every host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gymbal_runtime.centre.agent import CentreAgent
 from gymbal_runtime.centre.orders import LEAVE, SLEEP, WAKE, CentreOrders
 from gymbal_runtime.centre.telemetry import CentreTelemetry
-from gymbal_runtime.telemetry import Floats
+from gymbal_runtime.telemetry import Bools, Floats
 
 VETO = 0.5
 """Above, a host is neither emptied nor put to sleep; below minus that, VMs go there only if they
@@ -21,19 +21,54 @@ CALL = 0.75
 wakes few hosts by accident: waking costs minutes at peak power."""
 
 
+class HasHosts(Protocol):
+    """A record of hosts that can be told to sleep, (C, H) each."""
+
+    @property
+    def exists(self) -> Bools:
+        """Which places hold a host."""
+        ...
+
+    @property
+    def draining(self) -> Bools:
+        """Which hosts sleep once they are empty."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """What is changed about a rule in C centres of H hosts; see `Correctable.act_corrected`."""
+    """What is changed about a rule in C centres of H hosts.
 
-    ceiling: Floats  # (C, H)
-    keep: Floats  # (C, H)
+    Attributes:
+        fill: (C, H) factor, above 0, on the utilisation up to which VMs are moved to a host; 1: the
+            rule's own.
+        relief: (C, H) the same for that from which it counts as overloaded, and VMs leave it. Above
+            ``fill``, a host is not emptied of what it was just filled with.
+        keep: (C, H) added to a host's utilisation where hosts are ranked to be emptied, least
+            first; 0: the rule's own order. Beyond `VETO` and `CALL` what they say.
+    """
+
+    fill: Floats
+    relief: Floats
+    keep: Floats
 
     @classmethod
     def none(cls, num_centres: int, num_hosts: int) -> Corrections:
         """The rule as it is."""
-        return cls(np.ones((num_centres, num_hosts)), np.zeros((num_centres, num_hosts)))
+        size = (num_centres, num_hosts)
+        return cls(np.ones(size), np.ones(size), np.zeros(size))
 
-    def heed(self, telemetry: CentreTelemetry, power: NDArray[np.int8]) -> None:
+    @property
+    def nothing(self) -> bool:
+        """Whether they leave the rule as it is."""
+        return bool((self.fill == 1.0).all() and (self.relief == 1.0).all()) and not self.keep.any()
+
+    @property
+    def avoided(self) -> Bools:
+        """Hosts that get VMs only if these fit nowhere else, (C, H)."""
+        return self.keep < -VETO
+
+    def heed(self, telemetry: HasHosts, power: NDArray[np.int8]) -> None:
         """Change what hosts are told (C, H) where it shall not be as the rule says."""
         kept = telemetry.exists & (self.keep > VETO)
         power[kept & (power == SLEEP)] = LEAVE
@@ -44,19 +79,9 @@ class Corrections:
 class Correctable(CentreAgent, Protocol):
     """A rule that can be corrected, host by host.
 
-    ``act(telemetry)`` is ``act_corrected(telemetry, 1, 0)`` to the last bit.
+    ``act(telemetry)`` is ``act_corrected(telemetry, Corrections.none(C, H))`` to the last bit.
     """
 
-    def act_corrected(
-        self, telemetry: CentreTelemetry, ceiling: Floats, keep: Floats
-    ) -> CentreOrders:
-        """Decide as `act`, with other thresholds and another order of hosts.
-
-        Args:
-            telemetry: of C centres.
-            ceiling: (C, H) factor, above 0, on the utilisation up to which a host is filled and
-                from which it counts as overloaded; 1: the rule's own.
-            keep: (C, H) added to a host's utilisation where hosts are ranked to be emptied, least
-                first; 0: the rule's own order. Beyond `VETO` and `CALL` what they say.
-        """
+    def act_corrected(self, telemetry: CentreTelemetry, corrections: Corrections) -> CentreOrders:
+        """Decide as `act`, with other thresholds and another order of hosts."""
         ...

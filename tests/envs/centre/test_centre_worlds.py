@@ -47,7 +47,7 @@ def worlds_of(source, num_worlds=4, steps=72, config=None, **options):
 
 
 def zero(worlds):
-    return np.zeros((worlds.num_worlds, worlds.num_hosts, 2))
+    return np.zeros((worlds.num_worlds, worlds.num_hosts, 3))
 
 
 @pytest.mark.parametrize("heuristic", correctable())

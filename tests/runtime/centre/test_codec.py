@@ -3,8 +3,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from gymbal_runtime.centre.codec import ACTIONS, CEILING_SPAN, CentreCodec, correctable
-from gymbal_runtime.centre.corrections import Correctable
+from gymbal_runtime.centre.codec import ACTIONS, THRESHOLD_SPAN, CentreCodec, correctable
+from gymbal_runtime.centre.corrections import Correctable, Corrections
 from gymbal_runtime.centre.heuristics import make_centre_heuristic
 from gymbal_runtime.centre.loads import Loads, Past, needed_hosts
 from gymbal_runtime.centre.orders import SLEEP, WAKE, CentreOrders
@@ -15,7 +15,7 @@ from gymbal_runtime.signature import ACTION, MAX_HOSTS
 from gymbal_runtime.tasks import BALLOON
 
 CODEC = CentreCodec()
-GOLDEN = "a8fe0c9c9ebb60c832fd8dcc4e01479f5ac04e1a795734ba8355cd5e3c6a7901"
+GOLDEN = "2ba514b3f2ff520218d84e627347d3e1ca0be82f016c8a128d4e6f7d9485b736"
 NAMES = [q.name for q in (*LAYOUT.host, *LAYOUT.history * HISTORY_STEPS)]
 
 
@@ -181,8 +181,8 @@ def test_zero_is_the_rule_bit_for_bit(random_centres, name):
         rule = make_centre_heuristic(name)
         assert isinstance(rule, Correctable)
         base = rule.act(record)
-        zero = np.zeros((4, 9, 2))
-        corrected = rule.act_corrected(record, 1.0 + zero[..., 0], zero[..., 1])
+        zero = np.zeros((4, 9, 3))
+        corrected = rule.act_corrected(record, Corrections.none(4, 9))
         for orders in (codec.decode(zero, record, base), codec.decode(zero, record), corrected):
             np.testing.assert_array_equal(orders.target, base.target)
             np.testing.assert_array_equal(orders.power, base.power)
@@ -190,20 +190,23 @@ def test_zero_is_the_rule_bit_for_bit(random_centres, name):
 
 def test_corrections_are_bounded_and_absent_hosts_have_none(random_centres):
     record = random_centres(3)
-    action = np.full((*record.exists.shape, 2), 5.0)
+    action = np.full((*record.exists.shape, 3), 5.0)
     action[0, 0] = np.nan
-    ceiling, keep = CODEC.corrections(action, record)
+    asked = CODEC.corrections(action, record)
     here = record.exists
-    assert set(np.unique(ceiling)) <= {1.0, 1.0 + CEILING_SPAN}
-    assert (keep[~here] == 0).all()
-    assert (ceiling[~here] == 1).all()
-    assert (ceiling[0, 0], keep[0, 0]) == (1.0, 0.0)
+    for factor in (asked.fill, asked.relief):
+        assert set(np.unique(factor)) <= {1.0, 1.0 + THRESHOLD_SPAN}
+        assert (factor[~here] == 1).all()
+        assert factor[0, 0] == 1.0
+    assert (asked.keep[~here] == 0).all()
+    assert asked.keep[0, 0] == 0.0
+    assert not asked.nothing
 
 
 def test_a_centre_that_is_not_corrected_does_what_the_rule_says(random_centres):
     record = random_centres(11, 3, 9, 20)
     base = make_centre_heuristic(CODEC.heuristic).act(record)
-    action = np.random.default_rng(0).uniform(-1, 1, (3, 9, 2))
+    action = np.random.default_rng(0).uniform(-1, 1, (3, 9, 3))
     action[1] = 0.0
     orders = CODEC.decode(action, record, base)
     np.testing.assert_array_equal(orders.target[1], base.target[1])
@@ -222,5 +225,5 @@ def test_rules_that_cannot_be_corrected_are_refused():
 
 def test_the_fingerprint_changes_only_on_purpose():
     assert CODEC.fingerprint() == GOLDEN
-    others = [CentreCodec(heuristic="lr_mmt"), CentreCodec(options={"dwell_s": 60.0})]
+    others = [CentreCodec(heuristic="iqr_mmt"), CentreCodec(options={"dwell_s": 60.0})]
     assert len({CODEC.fingerprint(), *(codec.fingerprint() for codec in others)}) == 3

@@ -10,7 +10,7 @@ CODEC = CentreCodec()
 
 
 def nothing(observation):
-    return np.zeros((*observation["present"].shape, 2), np.float32)
+    return np.zeros((*observation["present"].shape, 3), np.float32)
 
 
 def agent_of(policy, record):
@@ -29,7 +29,7 @@ def test_a_policy_that_corrects_nothing_is_the_rule(random_centres):
 
 def test_corrections_reach_the_rule(random_centres):
     record = random_centres(2, 4, 9, 20)
-    action = np.random.default_rng(0).uniform(-1, 1, (4, 9, 2))
+    action = np.random.default_rng(0).uniform(-1, 1, (4, 9, 3))
     orders = agent_of(lambda observation: action, record).act(record)
     expected = CODEC.decode(action.astype(np.float32), record)
     np.testing.assert_array_equal(orders.target, expected.target)
@@ -64,7 +64,7 @@ def test_a_record_of_another_shape_is_refused(random_centres):
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [("nothing", "not an array"), ([[0.0]], "has shape"), ([[[np.nan, 0.0]]], "NaN or infinite")],
+    [("nothing", "not an array"), ([[0.0]], "has shape"), ([[[np.nan, 0.0, 0.0]]], "NaN or infinite")],
 )
 def test_answers_that_cannot_be_carried_out_are_refused(centre, answer, message):
     record = centre([[0.2]])

@@ -12,22 +12,35 @@ from gymbal_runtime.centre.telemetry import ASLEEP, NOWHERE, ON
 THR = make_centre_heuristic("thr_mmt")
 
 
-def corrected(record, ceiling=None, keep=None, rule=THR):
+def corrected(record, fill=None, keep=None, relief=None, rule=THR):
     hosts = record.num_hosts
-    ceiling = np.ones((1, hosts)) if ceiling is None else np.array([ceiling], dtype=float)
-    keep = np.zeros((1, hosts)) if keep is None else np.array([keep], dtype=float)
-    return rule.act_corrected(record, ceiling, keep)
+    none = Corrections.none(1, hosts)
+    fill = none.fill if fill is None else np.array([fill], dtype=float)
+    relief = none.relief if relief is None else np.array([relief], dtype=float)
+    keep = none.keep if keep is None else np.array([keep], dtype=float)
+    return rule.act_corrected(record, Corrections(fill, relief, keep))
 
 
-def test_a_lower_ceiling_relieves_a_host_and_a_higher_one_fills_it(centre):
+def test_a_lower_threshold_relieves_a_host_and_a_higher_one_spares_it(centre):
     record = centre([[0.25, 0.45], [0.1, 0.6]])
     assert (THR.act(record).target == NOWHERE).all()
-    lower = corrected(record, [0.8, 1.3]).target[0]
+    lower = corrected(record, fill=[1.0, 1.3], relief=[0.8, 1.3]).target[0]
     assert lower.tolist() == [1, NOWHERE, NOWHERE, NOWHERE]
+    assert (corrected(record, relief=[0.8, 1.3]).target == NOWHERE).all()  # and no room elsewhere
     over = centre([[0.5, 0.35], [0.2]])
     assert (THR.act(over).target != NOWHERE).any()
-    higher = corrected(over, [1.25, 1.0], [0.6, 0.6]).target[0]
+    higher = corrected(over, relief=[1.25, 1.0], keep=[0.6, 0.6]).target[0]
     assert (higher == NOWHERE).all()
+
+
+def test_a_host_is_filled_up_to_its_own_threshold(centre):
+    record = centre([[0.2], [0.5]])
+    assert THR.act(record).target[0].tolist() == [1, NOWHERE]
+    assert (corrected(record, fill=[0.8, 0.8]).target == NOWHERE).all()
+    assert (make_centre_heuristic("thr_mmt", fill_frac=0.8).act(record).target == NOWHERE).all()
+    full = centre([[0.2], [0.65]])
+    assert (THR.act(full).target == NOWHERE).all()
+    assert corrected(full, fill=[1.1, 1.1]).target[0].tolist() == [1, NOWHERE]
 
 
 def test_who_is_emptied_first_can_be_said(centre):
@@ -67,8 +80,8 @@ def test_corrected_orders_are_legal(random_centres, name):
     rng = np.random.default_rng(0)
     for seed in range(25):
         record = random_centres(seed, 3, 8, 18)
-        ceiling, keep = rng.uniform(0.7, 1.3, (3, 8)), rng.uniform(-1, 1, (3, 8))
-        orders = make_centre_heuristic(name).act_corrected(record, ceiling, keep)
+        factors, keep = rng.uniform(0.7, 1.3, (2, 3, 8)), rng.uniform(-1, 1, (3, 8))
+        orders = make_centre_heuristic(name).act_corrected(record, Corrections(*factors, keep))
         orders.check(record.shape)
         told = orders.target != NOWHERE
         assert not (told & (~record.present | (record.moving_to != NOWHERE))).any()

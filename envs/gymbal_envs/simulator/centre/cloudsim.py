@@ -28,6 +28,7 @@ from gymbal_envs.simulator.centre.cloudsim_clock import (
     begin_scheduling,
     count_shutdowns,
     migrate,
+    open_books,
 )
 from gymbal_envs.simulator.centre.cloudsim_example import (
     NUM_HOSTS,
@@ -126,18 +127,26 @@ class CloudSimCentre:
         now_s, interval_s = self._next_s, self.params.scheduling_interval_s
         state = (self.centre, self.hosts, self.guests)
         advance_to(now_s, interval_s, self.policy.detector == "NPA", *state, self._utilisation)
-        begin_scheduling(*state, self._books, self._utilisation)
+        begin_scheduling(self.centre, self.guests, self._utilisation)
         self._next_s = now_s + interval_s
         if not self.policy.migrates:
             return
-        plan_migrations(
-            self._rule, self._utilisation, self.hosts, self.guests, self._books, self._plan,
-            self._streams,
-        )  # fmt: skip
+        self._decide()
         end_s = min(self._next_s, (self.num_events + 1) * interval_s)
         migrate(
             now_s, end_s, interval_s, self.params.migration_mb_s, *state, self._plan,
             self._utilisation,
+        )  # fmt: skip
+
+    def _decide(self) -> None:
+        """Plan the migrations that start now."""
+        self._make_plan()
+
+    def _make_plan(self) -> None:
+        open_books(self.centre, self.hosts, self._books, self._utilisation)
+        plan_migrations(
+            self._rule, self._utilisation, self.hosts, self.guests, self._books, self._plan,
+            self._streams,
         )  # fmt: skip
 
     def run(self) -> ConsolidationResult:

@@ -116,23 +116,27 @@ def count_shutdowns(centre: Centre) -> None:
 
 
 @lean_kernel
-def begin_scheduling(
-    centre: Centre, hosts: Hosts, guests: Guests, books: Books, utilisation: Floats
-) -> None:
-    """Remember the utilisation of VMs, and open the books of a round of consolidation."""
+def begin_scheduling(centre: Centre, guests: Guests, utilisation: Floats) -> None:
+    """Count the event and its active hosts, and remember the utilisation of VMs."""
     centre.sums[at.EVENTS] += 1.0
     for h in range(centre.num_vms.shape[0]):
         centre.sums[at.ACTIVE_HOSTS] += 1.0 if utilisation[h] > 0.0 else 0.0
-        books.num_vms[h] = centre.num_vms[h]
-        books.load_mips[h] = centre.used_mips[h]
-        books.requested_mips[h] = centre.asked_mips[h]
-        books.free_mips[h] = centre.free_mips[h]
-        books.power_w[h] = power_w(hosts.watts[h], utilisation[h])
     for vm in range(centre.alive.shape[0]):
         for s in range(HISTORY - 1, 0, -1):
             guests.history[vm, s] = guests.history[vm, s - 1]
         guests.history[vm, 0] = guests.utilisation[vm]
         guests.samples[vm] = min(guests.samples[vm] + 1, HISTORY)
+
+
+@lean_kernel
+def open_books(centre: Centre, hosts: Hosts, books: Books, utilisation: Floats) -> None:
+    """Enter hosts as measured, before a round of consolidation."""
+    for h in range(centre.num_vms.shape[0]):
+        books.num_vms[h] = centre.num_vms[h]
+        books.load_mips[h] = centre.used_mips[h]
+        books.requested_mips[h] = centre.asked_mips[h]
+        books.free_mips[h] = centre.free_mips[h]
+        books.power_w[h] = power_w(hosts.watts[h], utilisation[h])
 
 
 @lean_kernel

@@ -23,7 +23,8 @@ def new_hosts(hosts: Sequence[HostModel]) -> Hosts:
         capacity_mips=np.array([host.capacity_mips for host in hosts]),
         core_mips=np.array([float(host.core_mips) for host in hosts]),
         watts=watts_table([host.curve for host in hosts]),
-        ceiling=np.ones(len(hosts)),
+        fill=np.ones(len(hosts)),
+        relief=np.ones(len(hosts)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from gymbal_runtime.centre.rules.consolidation import plan_migrations
 from gymbal_runtime.centre.rules.detection import IQR, LR, MAD, THR, Rule
 from gymbal_runtime.centre.rules.selection import SELECTORS
 from gymbal_runtime.centre.telemetry import CentreTelemetry
-from gymbal_runtime.machine_code import Floats, Streams, lean_kernel
+from gymbal_runtime.machine_code import Streams, lean_kernel
 
 Selector = Literal["mmt", "mu", "rs", "mc"]
 COPY_SHARE = 0.5
@@ -59,14 +59,20 @@ class CloudSimRule(SleepingRule):
         selector: who leaves an overloaded host: ``mmt`` least memory, ``mu`` least utilisation,
             ``rs`` any, ``mc`` highest correlation with the others (CCPE 2012, section 6).
         parameter: of the detector.
+        fill_frac: VMs are moved to a host up to this part of the detector's threshold; 1 as
+            published. Below, what was just filled is not overloaded by the next rise.
         seed: of random selection (rs).
     """
 
-    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = SleepingRule.TUNABLE
+    TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
+        **SleepingRule.TUNABLE,
+        "fill_frac": (0.6, 1.0),
+    }
     DETECTOR: ClassVar[int] = THR
 
     selector: Selector = "mmt"
     parameter: float = 0.8
+    fill_frac: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,16 +81,21 @@ class CloudSimRule(SleepingRule):
         if self.selector.upper() not in SELECTORS:
             known = ", ".join(SELECTORS).lower()
             raise ValueError(f"{self.name}: selector must be one of {known}")
-        check_range(self.name, parameter=(self.parameter, 0.0, 100.0), seed=(self.seed, 0, 2**31))
+        check_range(
+            self.name,
+            parameter=(self.parameter, 0.0, 100.0),
+            fill_frac=(self.fill_frac, 0.1, 2.0),
+            seed=(self.seed, 0, 2**31),
+        )
 
-    def act_corrected(
-        self, telemetry: CentreTelemetry, ceiling: Floats, keep: Floats
-    ) -> CentreOrders:
-        """Decide with other thresholds and another order of hosts; every order is legal.
+    def act(self, telemetry: CentreTelemetry) -> CentreOrders:
+        """Decide for every centre of the record; every order is legal."""
+        return self.act_corrected(telemetry, Corrections.none(*telemetry.exists.shape))
 
-        Its arguments are those of `Correctable.act_corrected`.
-        """
-        return self._orders(telemetry, Corrections(ceiling, keep))
+    def act_corrected(self, telemetry: CentreTelemetry, corrections: Corrections) -> CentreOrders:
+        """Decide with other thresholds and another order of hosts; every order is legal."""
+        filled = replace(corrections, fill=self.fill_frac * corrections.fill)
+        return self._orders(telemetry, filled)
 
     def _decide(self, telemetry: CentreTelemetry, c: int, desk: Desk) -> None:
         # From the clock and not from the last draw: a centre's orders depend on its record alone.

@@ -60,7 +60,7 @@ class Record:
         self.home = np.where(going, t.moving_to, home)
         self.movable = at_home & ~going & (t.hosted_s >= limits.dwell_s)
         self.state = np.where(t.exists, t.state, ABSENT)
-        self.ceiling, self.keep = corrections.ceiling, corrections.keep
+        self.fill, self.relief, self.keep = corrections.fill, corrections.relief, corrections.keep
         self.takes = running & ~t.draining & (self.keep >= -VETO)
         self.gives = running & (t.state_s >= limits.awake_s) & (self.keep <= VETO)
         self.capacity = np.where(t.exists, t.cpu_mips, 1.0)
@@ -93,7 +93,9 @@ class Record:
         room.plan.keep[:] = self.keep[c]
         room.plan.movable[:] = self.movable[c]
         desk = Desk(
-            hosts=Hosts(self.capacity[c], self.core[c], self.watts[c], self.ceiling[c]),
+            hosts=Hosts(
+                self.capacity[c], self.core[c], self.watts[c], self.fill[c], self.relief[c]
+            ),
             guests=guests,
             books=room.books,
             plan=room.plan,

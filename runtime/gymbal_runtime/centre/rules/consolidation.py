@@ -81,8 +81,8 @@ def plan_migrations(
             host_history(h, books.vms[h], books.num_vms[h], hosts, guests, books.history[h])
     for h in range(num_hosts):
         capacity, wanted = hosts.capacity_mips[h], books.requested_mips[h]
-        ceiling, history = hosts.ceiling[h], books.history[h]
-        over = is_overloaded(rule, wanted, capacity, ceiling, history, plan.work)
+        relief, history = hosts.relief[h], books.history[h]
+        over = is_overloaded(rule, wanted, capacity, relief, history, plan.work)
         plan.overloaded[h] = 1 if over else 0
     _relieve(rule, hosts, guests, books, plan, streams)
     _empty_idle_hosts(rule, utilisation, hosts, guests, books, plan)
@@ -126,7 +126,7 @@ def _choose_victims(
     """Append a host's victims to ``plan.moving``; return how many there are now."""
     members, count = plan.members, books.num_vms[host]
     choices = _movable_first(host, books, plan)
-    capacity, ceiling, over = hosts.capacity_mips[host], hosts.ceiling[host], True
+    capacity, relief, over = hosts.capacity_mips[host], hosts.relief[host], True
     while over and choices > 0:
         at = select_victim(rule.selector, members, choices, guests, streams, plan.matrix)
         plan.moving[num_victims] = members[at]
@@ -141,7 +141,7 @@ def _choose_victims(
         if rule.detector != THR:
             host_history(host, members, count, hosts, guests, plan.work)
         work = plan.work
-        over = is_overloaded(rule, float(wanted), capacity, ceiling, work, work[HISTORY:])
+        over = is_overloaded(rule, float(wanted), capacity, relief, work, work[HISTORY:])
     return num_victims
 
 

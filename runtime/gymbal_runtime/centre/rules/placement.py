@@ -21,7 +21,8 @@ class Hosts(NamedTuple):
     capacity_mips: Floats  # (H,) of all cores
     core_mips: Floats  # (H,) of one core, the most that a vCPU gets
     watts: Floats  # (H, 11) power curve
-    ceiling: Floats  # (H,) factor on the rule's thresholds; 1: its own
+    fill: Floats  # (H,) factor on the rule's threshold up to which VMs are moved here; 1: its own
+    relief: Floats  # (H,) the same, from which VMs are moved away
 
 
 class Books(NamedTuple):
@@ -70,8 +71,7 @@ def would_overload(
         for s in range(guests.samples[vm]):
             work[s] += guests.history[vm, s] * guests.mips[vm] / capacity
     requested = books.requested_mips[host] + guests.requested_mips[vm]
-    ceiling = hosts.ceiling[host]
-    return is_overloaded(rule, requested, capacity, ceiling, work, work[HISTORY:])
+    return is_overloaded(rule, requested, capacity, hosts.fill[host], work, work[HISTORY:])
 
 
 @lean_kernel

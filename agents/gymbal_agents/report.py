@@ -14,6 +14,12 @@ from matplotlib.figure import Figure
 
 from gymbal_agents import charts, side_by_side, timeline
 from gymbal_agents.contest import Contest
+from gymbal_agents.energy_report import (
+    dominance_table,
+    energy_figure,
+    energy_table,
+    tells_of_energy,
+)
 from gymbal_agents.overload_chart import answers_figure
 from gymbal_agents.overload_report import draw_pair, shown_agents, story_of, story_tables
 from gymbal_agents.overload_story import AgentStory
@@ -75,7 +81,7 @@ def write_report(contest: Contest, summary: Summary, out: Path, command: str) ->
         "title": _title(contest),
         "setting": _setting(contest),
         "verdicts": verdicts(summary),
-        "sections": _sections(summary, pictures, story),
+        "sections": _sections(contest, summary, pictures, story),
         "command": command,
         "origins": [(name, one.origin) for name, one in contest.roster.items() if one.origin],
     }
@@ -120,6 +126,8 @@ def _pictures(contest: Contest, summary: Summary, story: dict[str, AgentStory]) 
         figures["gains"] = charts.gains(summary)
     if summary.groups and len(summary.lines) > 1:
         figures["groups"] = charts.groups(summary)
+    if tells_of_energy(contest):
+        figures["energy"] = energy_figure(contest, summary)
     if story:
         figures["answers"] = answers_figure(story, shown_agents(summary, story))
     pair = _timeline(contest, summary)
@@ -151,7 +159,10 @@ def _timeline(contest: Contest, summary: Summary) -> Figure | None:
 
 
 def _sections(
-    summary: Summary, pictures: dict[str, bytes], story: dict[str, AgentStory]
+    contest: Contest,
+    summary: Summary,
+    pictures: dict[str, bytes],
+    story: dict[str, AgentStory],
 ) -> list[Section]:
     def section(name: str, note: str, table: Table) -> Section:
         png = pictures.get(name)
@@ -165,6 +176,10 @@ def _sections(
         gains = gains_table(summary)
         sections.append(section("gains", gains.note, gains))
     sections.append(section("parts", measures.note, measures))
+    if "energy" in pictures:
+        energy, dominance = energy_table(contest, summary), dominance_table(contest, summary)
+        sections.append(section("energy", energy.note, energy))
+        sections.append(section("dominance", dominance.note, dominance))
     if "groups" in pictures:
         groups = groups_table(summary, charts.group_agents(summary))
         sections.append(section("groups", groups.note, groups))

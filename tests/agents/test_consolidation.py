@@ -14,6 +14,7 @@ from rich.console import Console
 from gymbal_agents.charts import PERCENT, cost_parts
 from gymbal_agents.config import PpoConfig, TrainConfig
 from gymbal_agents.contest import Contest, EvaluateConfig, hold_contest
+from gymbal_agents.energy_report import dominance_table, energy_table
 from gymbal_agents.export import LARGEST_CENTRE, export_policy
 from gymbal_agents.measures import measures_of
 from gymbal_agents.model_card import evaluation_rows, model_card
@@ -144,6 +145,8 @@ def test_measures_and_reports_are_the_tasks(contest: Contest, tmp_path: Path) ->
     text = (tmp_path / "report.md").read_text()
     assert f"# {CONSOLIDATION} on test scenarios" in text
     assert (tmp_path / "timeline.png").is_file()
+    assert (tmp_path / "energy.png").is_file()
+    assert "## Energy and service" in text
     assert "SLATAH, %" in measures_table(summary).header
     for line in summary.lines:
         parts = cost_parts(line, contest.config.task.weights)
@@ -153,6 +156,19 @@ def test_measures_and_reports_are_the_tasks(contest: Contest, tmp_path: Path) ->
     assert "for each host: fill, relief, keep" in card
     assert "data centres of 3 to 6 hosts" in card
     assert evaluation_rows(summary, "here")
+
+
+def test_who_dominates_whom_is_said_of_energy_and_violations(contest: Contest) -> None:
+    summary = summarise(contest)
+    rows = {row[0]: row for row in dominance_table(contest, summary).rows}
+    assert set(rows) == {"thr_mmt", "always_on", "drs"}
+    assert rows["always_on"][2:] == ("it violates nothing", "a trade")
+    energy = contest.evaluation.values("policy", "energy_kwh").mean()
+    most = contest.evaluation.values("always_on", "energy_kwh").mean()
+    assert rows["always_on"][1].startswith(f"{PERCENT * energy / most:.1f} [")
+    listed = [row[0] for row in energy_table(contest, summary).rows]
+    assert sorted(listed) == sorted(contest.roster)
+    assert listed[-1] == "always_on"
 
 
 def test_a_learner_starts_as_the_heuristic() -> None:

@@ -86,9 +86,7 @@ class CorrectedCentre(CloudSimCentre):
         """Plan as the rule says."""
         return self.act_corrected(telemetry, Corrections.none(*telemetry.exists.shape))
 
-    def act_corrected(
-        self, telemetry: CentreTelemetry, corrections: Corrections
-    ) -> CentreOrders:
+    def act_corrected(self, telemetry: CentreTelemetry, corrections: Corrections) -> CentreOrders:
         """Plan with other thresholds and another order of hosts; see `Correctable`."""
         keep = corrections.keep[0]
         self.hosts.fill[:], self.hosts.relief[:] = corrections.fill[0], corrections.relief[0]
@@ -169,8 +167,9 @@ class CorrectedCentre(CloudSimCentre):
             "history": np.where(known, guests.history[:, :HISTORY], np.nan),
             "hosted_s": self._hosted_s,
         }
+        one: dict[str, Any] = {name: np.array(row)[None] for name, row in rows.items()}
         return CentreTelemetry(
             time_s=np.array([centre.sums[at.LAST_S]]),
             interval_s=np.array([self.params.scheduling_interval_s]),
-            **{name: np.array(row)[None] for name, row in rows.items()},
+            **one,
         )

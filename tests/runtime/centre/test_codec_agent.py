@@ -64,7 +64,11 @@ def test_a_record_of_another_shape_is_refused(random_centres):
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [("nothing", "not an array"), ([[0.0]], "has shape"), ([[[np.nan, 0.0, 0.0]]], "NaN or infinite")],
+    [
+        ("nothing", "not an array"),
+        ([[0.0]], "has shape"),
+        ([[[np.nan, 0.0, 0.0]]], "NaN or infinite"),
+    ],
 )
 def test_answers_that_cannot_be_carried_out_are_refused(centre, answer, message):
     record = centre([[0.2]])

@@ -44,6 +44,11 @@ class Command:
         named = {name: getattr(self, name) for name in FIELDS}
         return {name: values for name, values in named.items() if values is not None}
 
+    @property
+    def silent(self) -> bool:
+        """Whether it says nothing about any VM."""
+        return all(np.isnan(values).all() for values in self.given.values())
+
     def check(self, present: NDArray[np.bool_]) -> None:
         """Refuse what does not fit (H, V) slots, of which those marked hold a VM.
 

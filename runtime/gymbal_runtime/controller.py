@@ -9,23 +9,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+import msgspec
 
 from gymbal_runtime.agent import Agent
+from gymbal_runtime.arbiter import Arbiter
 from gymbal_runtime.command import Command
+from gymbal_runtime.custody import Custody
 from gymbal_runtime.decision import (
     Decision,
     DecisionLog,
+    described,
     settings_by_name,
     slot_names,
     targets_by_name,
     telemetry_summary,
 )
-from gymbal_runtime.guard import GuardLimits, guard
-from gymbal_runtime.host import Host
+from gymbal_runtime.guard import GuardLimits
+from gymbal_runtime.host import Host, capabilities_of, errors_of
 from gymbal_runtime.metrics import Metrics
-from gymbal_runtime.plausibility import plausible_hosts, without_impossible
-from gymbal_runtime.policy import DecisionError
+from gymbal_runtime.plausibility import without_impossible
+from gymbal_runtime.record import record_of
+from gymbal_runtime.safeguard import Safe, Safeguard
 from gymbal_runtime.signals import stopped_by_signals
 from gymbal_runtime.telemetry import Telemetry
 
@@ -41,19 +45,19 @@ class Mode(enum.StrEnum):
 class Controller:
     """Runs one host.
 
-    The fallback decides first at every step: its memory stays warm, and its answer is at hand when
-    the policy's is late or wrong.
-
     Args:
         host: reports and obeys.
         agent: a policy (`gymbal_runtime.codec_agent.CodecAgent` with its training range); None
             leaves every decision to the fallback.
         fallback: the heuristic that decides where the policy does not.
         mode: see `Mode`.
-        limits: of the guard. A record older than ``limits.max_age_s`` gets no decision at all.
+        limits: of the guard. A record older than ``max_age_s`` gets no decision at all.
+        safeguard: stands between decisions and the host; default: the guard with ``limits`` alone.
         deadline_s: a policy that takes longer than this is not listened to.
         fresh_s: a record older than this many seconds is left to the fallback.
+        custody: remembers how VMs were found, for `restore`; None forgets it.
         log: where decisions go; default standard output.
+        log_records: whether every log line has the whole record, so that it can be replayed.
         metrics_file: rewritten after every step, where given.
         clock: seconds, monotonic, for latencies.
     """
@@ -66,34 +70,48 @@ class Controller:
         *,
         mode: Mode | str = Mode.OBSERVE,
         limits: GuardLimits | None = None,
+        safeguard: Safeguard | None = None,
         deadline_s: float = 0.1,
         fresh_s: float = 15.0,
+        custody: Custody | None = None,
         log: DecisionLog | None = None,
+        log_records: bool = False,
         metrics_file: Path | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.host = host
-        self.agent = agent
-        self.fallback = fallback
         self.mode = Mode(mode)
-        self.limits = limits or GuardLimits()
-        self.deadline_s = deadline_s
-        self.fresh_s = fresh_s
+        self.safeguard = safeguard or Safeguard(limits)
+        self.arbiter = Arbiter(
+            agent,
+            fallback,
+            deadline_s=deadline_s,
+            fresh_s=fresh_s,
+            max_age_s=self.safeguard.limits.max_age_s,
+            clock=clock,
+        )
         self._host_name = str(host.name)
         self.metrics = Metrics({"host": self._host_name, "mode": self.mode.value})
+        self.custody = custody
         self._log = log or DecisionLog()
+        self._log_records = log_records
         self._metrics_file = metrics_file
         self._clock = clock
         self._steps = 0
-        self._slots: dict[int, tuple[str, ...]] = {}  # id of an agent -> whom its memory is about
         self._stop = threading.Event()
 
-    def run(self, num_steps: int | None = None, interval_s: float = 5.0) -> int:
+    def run(
+        self,
+        num_steps: int | None = None,
+        interval_s: float = 5.0,
+        heartbeat: Callable[[], None] | None = None,
+    ) -> int:
         """Step until told to stop; SIGTERM and SIGINT stop it between two decisions.
 
         Args:
             num_steps: None runs until stopped.
             interval_s: from the start of a step to the start of the next; 0 does not wait.
+            heartbeat: called after every step, to show a service manager that it lives.
 
         Returns:
             Number of steps taken.
@@ -104,6 +122,8 @@ class Controller:
                 begun = time.monotonic()
                 self.step()
                 taken += 1
+                if heartbeat is not None:
+                    heartbeat()
                 if interval_s > 0 and taken != num_steps:
                     self._stop.wait(max(0.0, begun + interval_s - time.monotonic()))
         return taken
@@ -118,6 +138,13 @@ class Controller:
 
     def step(self) -> Decision:
         """Take one decision. No exception of host, agents, log or files escapes."""
+        return self._reported(self._fill)
+
+    def restore(self) -> Decision:
+        """Put back what the controller has changed, as far as the guard lets it."""
+        return self._reported(self._put_back)
+
+    def _reported(self, fill: Callable[[Decision], None]) -> Decision:
         decision = Decision(
             time=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
             step=self._steps,
@@ -126,10 +153,10 @@ class Controller:
         )
         self._steps += 1
         try:
-            self._fill(decision)
+            fill(decision)
         except Exception as error:  # the last net: a bug here must not stop a host's controller
             decision.reason = "internal_error"
-            decision.errors.append(_described("internal", error))
+            decision.errors.append(described("internal", error))
         self._attempt("metrics", lambda: self.metrics.observe(decision), decision)
         self._attempt("log", lambda: self._log.write(decision), decision)
         if self._metrics_file is not None:
@@ -142,109 +169,82 @@ class Controller:
         try:
             report()
         except Exception as error:
-            decision.errors.append(_described(stage, error))
+            decision.errors.append(described(stage, error))
             self.metrics.count_error(stage)
 
     def _fill(self, decision: Decision) -> None:
-        try:
-            telemetry = self._read()
-            decision.telemetry = telemetry_summary(telemetry)
-        except Exception as error:
-            decision.reason = "no_telemetry"
-            decision.errors.append(_described("read", error))
+        seen = self._read(decision)
+        if seen is None:
             return
+        telemetry, names = seen
         if self.mode is Mode.OBSERVE:
             decision.reason = "observe"
             return
         started = self._clock()
         repaired, impossible = without_impossible(telemetry)
-        command = self._decide(repaired, impossible, decision)
-        command, report = guard(command, repaired, self.limits)
+        command = self.arbiter.decide(repaired, impossible, names, decision)
+        safe = self.safeguard(command, repaired, names, capabilities_of(self.host))
         decision.latency_s = self._clock() - started
-        decision.guard = report.hits()
-        names = slot_names(self.host.vm_names, telemetry.num_vms)
-        decision.targets = targets_by_name(command, telemetry, names)
-        decision.settings = settings_by_name(command, telemetry, names)
+        self._describe(safe, telemetry, names, decision)
         if self.mode is Mode.ACT:
-            self._apply(command, decision)
+            self._apply(safe.command, telemetry, names, decision)
 
-    def _read(self) -> Telemetry:
-        telemetry = self.host.telemetry()
-        if telemetry.num_hosts != 1:
-            raise ValueError(f"a controller runs one host, the record has {telemetry.num_hosts}")
-        return telemetry
-
-    def _consult(self, agent: Agent, telemetry: Telemetry) -> Command:
-        """An agent's command, after making it forget if another VM sits in some slot.
-
-        Raises:
-            Exception: whatever the agent raises; ValueError where its answer is not one finite
-                value (or ``NO_CHANGE``) per slot and field.
-        """
-        slots = slot_names(self.host.vm_names, telemetry.num_vms)
-        if self._slots.get(id(agent)) != slots:
-            agent.reset(1, telemetry.num_vms)
-            self._slots[id(agent)] = slots
-        command = agent.act(telemetry)
-        command.check(telemetry.present)
-        return command
-
-    def _decide(self, telemetry: Telemetry, impossible: list[str], decision: Decision) -> Command:
-        """The policy's command if it may be asked and answers well, else the fallback's."""
-        nothing = Command.no_change(1, telemetry.num_vms)
-        age_s = float(telemetry.age_s[0])
-        if not plausible_hosts(telemetry)[0]:
-            decision.reason = "implausible_telemetry"
-            return nothing
-        if age_s > self.limits.max_age_s:
-            decision.reason = "stale_telemetry"
-            return nothing
-        try:
-            safe = self._consult(self.fallback, telemetry)
-        except Exception as error:
-            safe = None
-            decision.errors.append(_described("fallback", error))
-        if self.agent is None:
-            decision.reason = "no_policy"
-        elif impossible:
-            decision.reason = "implausible_telemetry"
-            decision.errors.append(f"sensors: impossible values in {', '.join(impossible)}")
-        elif age_s > self.fresh_s:
-            decision.reason = "stale_telemetry"
-        else:
-            command = self._ask(self.agent, telemetry, decision)
-            if command is not None:
-                decision.source = "policy"
-                return command
-        decision.source = "none" if safe is None else "fallback"
-        return nothing if safe is None else safe
-
-    def _ask(self, agent: Agent, telemetry: Telemetry, decision: Decision) -> Command | None:
-        """The policy's command; None, with the reason recorded, where it is not to be followed."""
-        started = self._clock()
-        try:
-            command = self._consult(agent, telemetry)
-        except Exception as error:
-            decision.reason = error.reason if isinstance(error, DecisionError) else "policy_error"
-            decision.errors.append(_described("policy", error))
-            return None
-        taken_s = self._clock() - started
-        if taken_s > self.deadline_s:
-            decision.reason = "policy_late"
-            decision.errors.append(f"policy: took {taken_s:.3g} s of {self.deadline_s:.3g} s")
-            return None
-        return command
-
-    def _apply(self, command: Command, decision: Decision) -> None:
-        if all(np.isnan(values).all() for values in command.given.values()):
+    def _put_back(self, decision: Decision) -> None:
+        decision.reason = "restored"
+        seen = self._read(decision)
+        if seen is None or self.custody is None:
             return
+        telemetry, names = seen
+        self.custody.forget_absent(names)
+        # All at once: there is no later decision for which anything could wait.
+        limits = GuardLimits(max_change_frac=float("inf"), dead_band_frac=0.0)
+        command = self.custody.command(telemetry, names)
+        safe = Safeguard(limits)(command, telemetry, names, capabilities_of(self.host))
+        self._describe(safe, telemetry, names, decision)
+        self._apply(safe.command, telemetry, names, decision)
+        if decision.applied or command.silent:
+            self.custody.clear()
+
+    def _read(self, decision: Decision) -> tuple[Telemetry, tuple[str, ...]] | None:
+        """The newest record and the name of the VM in each slot; None, with the reason, if none."""
+        try:
+            telemetry = self.host.telemetry()
+            if telemetry.num_hosts != 1:
+                raise ValueError(f"a controller runs one host, not {telemetry.num_hosts}")
+            names = slot_names(self.host.vm_names, telemetry.num_vms)
+            decision.telemetry = telemetry_summary(telemetry)
+            decision.errors += [f"part: {error}" for error in errors_of(self.host)]
+        except Exception as error:
+            decision.reason = "no_telemetry"
+            decision.errors.append(described("read", error))
+            return None
+        try:
+            decision.record = record_of(telemetry, names) if self._log_records else msgspec.UNSET
+        except Exception as error:  # the log is the poorer for it, the decision is not
+            decision.errors.append(described("log", error))
+        return telemetry, names
+
+    def _describe(
+        self, safe: Safe, telemetry: Telemetry, names: tuple[str, ...], decision: Decision
+    ) -> None:
+        decision.guard = safe.hits
+        decision.not_obeyed = safe.not_obeyed
+        decision.targets = targets_by_name(safe.command, telemetry, names)
+        decision.settings = settings_by_name(safe.command, telemetry, names)
+
+    def _apply(
+        self, command: Command, telemetry: Telemetry, names: tuple[str, ...], decision: Decision
+    ) -> None:
+        if command.silent:
+            return
+        self.safeguard.told(command, telemetry, names)
+        try:
+            if self.custody is not None and decision.reason != "restored":
+                self.custody.note(command, telemetry, names)
+        except OSError as error:  # without a state file a crash cannot be undone; deciding goes on
+            decision.errors.append(described("state", error))
         try:
             self.host.apply(command)
             decision.applied = True
         except Exception as error:
-            decision.errors.append(_described("apply", error))
-
-
-def _described(stage: str, error: Exception) -> str:
-    text = " ".join(str(error).split())[:300]
-    return f"{stage}: {type(error).__name__}: {text}"
+            decision.errors.append(described("apply", error))

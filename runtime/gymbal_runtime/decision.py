@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from gymbal_runtime.command import Command
+from gymbal_runtime.rotating_file import RotatingFile
 from gymbal_runtime.telemetry import Telemetry
 
 
@@ -28,21 +28,25 @@ class Decision(msgspec.Struct, kw_only=True):
     guard: dict[str, int] = {}  # rule that fired -> number of VMs
     applied: bool = False  # the host accepted the command
     latency_s: float = 0.0  # reading excluded: from telemetry in hand to guarded command
+    not_obeyed: dict[str, int] = {}  # field that the host does not obey -> VMs it was meant for
     errors: list[str] = []  # "stage: what happened"
     telemetry: dict[str, float | None] = {}  # summary of the record
+    record: Any = msgspec.UNSET  # `gymbal_runtime.record.HostRecord`, where logs hold all of it
 
 
 class DecisionLog:
     """Appends decisions to a file, or to standard output, a line at a time.
 
     Args:
-        path: file to append to; None is standard output. Opened with the first decision, and again
-            after a failure, so that a full disk costs lines and not the loop.
+        path: file to append to; None is standard output. A full disk costs lines and not the loop.
+        max_bytes: size at which the file is moved aside; see `RotatingFile`.
+        keep: files moved aside that are kept.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._file: TextIO | None = None
+    def __init__(
+        self, path: Path | None = None, max_bytes: float | None = None, keep: int = 5
+    ) -> None:
+        self._file = None if path is None else RotatingFile(path, max_bytes, keep)
         self._encoder = msgspec.json.Encoder()
 
     def write(self, decision: Decision) -> None:
@@ -51,28 +55,33 @@ class DecisionLog:
         Raises:
             OSError: the line could not be written.
         """
-        line = self._encoder.encode(decision).decode() + "\n"
+        line = self._encoder.encode(decision) + b"\n"
         try:
-            stream = self._stream()
-            stream.write(line)
-            stream.flush()
+            if self._file is not None:
+                self._file.append(line)
+            else:
+                sys.stdout.write(line.decode())
+                sys.stdout.flush()
         except (OSError, ValueError) as error:
-            self.close()
             raise OSError(f"cannot write the decision log: {error}") from error
 
     def close(self) -> None:
         """Close the file; the next `write` opens it again."""
-        file, self._file = self._file, None
-        if file is not None:
-            with contextlib.suppress(OSError):  # the line that failed was reported already
-                file.close()
+        if self._file is not None:
+            self._file.close()
 
-    def _stream(self) -> TextIO:
-        if self._path is None:
-            return sys.stdout
-        if self._file is None:
-            self._file = self._path.open("a", encoding="utf-8", buffering=1)
-        return self._file
+
+class SilentLog(DecisionLog):
+    """Keeps nothing: whoever asked for the decision has it."""
+
+    def write(self, decision: Decision) -> None:
+        """Drop it."""
+
+
+def described(stage: str, error: Exception) -> str:
+    """An error as one entry of a decision's list: where, what kind, what it says."""
+    text = " ".join(str(error).split())[:300]
+    return f"{stage}: {type(error).__name__}: {text}"
 
 
 def slot_names(names: Any, num_vms: int) -> tuple[str, ...]:

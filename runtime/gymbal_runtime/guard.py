@@ -10,7 +10,9 @@ Rules, in this order:
 4. a change within the dead band is not worth a balloon's work;
 5. if the host would be over its budget, the moving VMs are projected onto what the others leave;
    if even that is not enough, nobody is given more, and only the shrinking VMs move;
-6. of the other fields of a command, what a host cannot do is left as it is (`guard_llc`,
+6. where the limits say so (never in training), a guest keeps its working set and, while it is in
+   trouble, all that it holds (`guard_protection`);
+7. of the other fields of a command, what a host cannot do is left as it is (`guard_llc`,
    `guard_settings`).
 """
 
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 
 from gymbal_runtime.command import NO_CHANGE, Command
 from gymbal_runtime.guard_llc import guard_llc
+from gymbal_runtime.guard_protection import Protection, protect
 from gymbal_runtime.guard_settings import guard_settings
 from gymbal_runtime.heuristics.split import project_to_budget
 from gymbal_runtime.plausibility import plausible_hosts
@@ -75,6 +78,7 @@ class GuardReport:
     dead_band: Counts  # (H,) changes too small to make
     over_budget: Bools  # (H,) the targets had to be projected onto the budget
     withheld: Bools  # (H,) no VM was given more, because others hold on to too much
+    protected: Counts  # (H,) targets below what the guest needs
     llc_refused: Counts  # (H,) VMs whose part of the cache was impossible
     cpu_weight_refused: Counts  # (H,) weights that no scheduler takes
     device_mode_refused: Counts  # (H,) modes that there are not, or no device to hand through
@@ -88,7 +92,10 @@ class GuardReport:
 
 @np.errstate(all="ignore")
 def guard(
-    command: Command, telemetry: Telemetry, limits: GuardLimits | None = None
+    command: Command,
+    telemetry: Telemetry,
+    limits: GuardLimits | None = None,
+    protection: Protection | None = None,
 ) -> tuple[Command, GuardReport]:
     """Make a command feasible.
 
@@ -100,6 +107,7 @@ def guard(
         command: (H, V) anything.
         telemetry: the record it was decided on.
         limits: defaults to ``GuardLimits()``.
+        protection: of the guests' working sets; None, as in training, protects only the floors.
 
     Returns:
         The command to give, and what was changed.
@@ -108,11 +116,15 @@ def guard(
     stale = ~(telemetry.age_s <= limits.max_age_s)
     implausible = ~plausible_hosts(telemetry)
     decidable = telemetry.present & ~(stale | implausible)[:, None]
-    balloons, fired = _guard_balloons(command.balloon_bytes, telemetry, decidable, limits)
+    protected = np.zeros(telemetry.num_hosts, dtype=np.int64)
+    floors = telemetry
+    if protection is not None:
+        command, floors, protected = protect(command, telemetry, protection)
+    balloons, fired = _guard_balloons(command.balloon_bytes, floors, decidable, limits)
     llc, fired["llc_refused"] = _guard_cache(command, telemetry, decidable)
     settings, refused = guard_settings(command, telemetry, decidable)
     fired |= {f"{name}_refused": count for name, count in refused.items()}
-    report = GuardReport(stale=stale, implausible=implausible, **fired)
+    report = GuardReport(stale=stale, implausible=implausible, protected=protected, **fired)
     return Command(balloon_bytes=balloons, **llc, **settings), report
 
 

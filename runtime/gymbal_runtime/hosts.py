@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -40,7 +41,7 @@ def open_host(name: str, **options: Any) -> Host:
         factory = points[name].load()
     except (ImportError, AttributeError) as error:
         raise HostError(f"host {name!r} cannot be loaded: {error}") from error
-    _check_options(name, factory, options)
+    check_options(f"host {name!r}", factory, options)
     try:
         host = factory(**options)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
@@ -50,10 +51,20 @@ def open_host(name: str, **options: Any) -> Host:
     return host
 
 
-def _check_options(name: str, factory: Any, options: dict[str, Any]) -> None:
+def check_options(what: str, factory: Any, options: Mapping[str, Any]) -> None:
+    """Refuse options that a function does not take.
+
+    Args:
+        what: the function opens, for messages.
+        factory: the function or class.
+        options: its keyword arguments.
+
+    Raises:
+        HostError: listing those that it takes.
+    """
     signature = inspect.signature(factory)
     try:
         signature.bind(**options)
     except TypeError as error:
         takes = ", ".join(signature.parameters) or "no options"
-        raise HostError(f"host {name!r}: {error}; it takes {takes}") from error
+        raise HostError(f"{what}: {error}; it takes {takes}") from error

@@ -1,4 +1,5 @@
-"""Write tests/runtime/fixtures: a tiny policy bundle and the default codec's fingerprint.
+"""Write tests/runtime/fixtures: a tiny policy bundle, the default codec's fingerprint, and golden
+decisions: every stage from telemetry to command, for those who write a codec in another language.
 
     python tests/runtime/make_fixture.py
 
@@ -10,17 +11,22 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from gymbal_runtime import __version__
-from gymbal_runtime.bundle import write_bundle
+from gymbal_runtime.bundle import read_bundle, write_bundle
 from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.golden import GoldenCase, golden_case
+from gymbal_runtime.guard import guard
 from gymbal_runtime.manifest import make_manifest
 from gymbal_runtime.policy import OnnxPolicy
+from gymbal_runtime.record import HostRecord, telemetry_of
+from gymbal_runtime.slots import Slots
 from gymbal_runtime.tasks import BALLOON
 from gymbal_runtime.training_range import FeatureRange, TrainingRange
 
@@ -90,6 +96,69 @@ def make_golden(graph: bytes, rng: np.random.Generator) -> list[GoldenCase]:
     return cases
 
 
+def make_decisions(path: Path) -> dict[str, Any]:
+    """A session of three decisions on two VMs: what goes into every stage and what comes out."""
+    bundle = read_bundle(path)
+    heuristic, slots, history = bundle.fallback(), Slots(), None
+    heuristic.reset(1, 2)
+    steps = []
+    for record in make_records():
+        telemetry, _ = telemetry_of(msgspec.convert(record, HostRecord), slots)
+        base = heuristic.act(telemetry)
+        history = history or CODEC.initial_history(1, 2)
+        observation, history = CODEC.encode(telemetry, base, history)
+        action = bundle.policy(observation)
+        command = CODEC.decode(action, telemetry, base)
+        safe, report = guard(command, telemetry)
+        steps.append(
+            {
+                "telemetry": record,
+                "heuristic": {"balloon_bytes": base.balloon_bytes[0].tolist()},
+                "observation": {name: array.tolist() for name, array in observation.items()},
+                "action": action.tolist(),
+                "decoded": {"balloon_bytes": command.balloon_bytes[0].tolist()},
+                "guarded": {"balloon_bytes": safe.balloon_bytes[0].tolist()},
+                "guard": report.hits(),
+            }
+        )
+    return {"bundle": path.name, "sha256": bundle.sha256, "steps": steps}
+
+
+def make_records() -> list[dict[str, Any]]:
+    """Two guests of 4 GiB on 5 GiB; the second is busy from the second record on."""
+    gib = 2.0**30
+    common = {"shares": 1000.0, "memory_max_bytes": 4 * gib, "memory_min_bytes": 0.5 * gib}
+    calm = {"swap_in_rate": 0.0, "swap_out_rate": 0.0, "swap_used_bytes": 0.0}
+    pressed = {"swap_in_rate": 4e6, "swap_out_rate": 3e6, "swap_used_bytes": 0.25 * gib}
+    records = []
+    for step in range(3):
+        busy = step > 0
+        idle_vm = {"name": "idle", "actual_bytes": 2.5 * gib, "usable_bytes": 1.5 * gib}
+        busy_vm = {
+            "name": "busy",
+            "actual_bytes": 2.25 * gib,
+            "usable_bytes": (0.05 if busy else 1.0) * gib,
+        }
+        records.append(
+            {
+                "time_s": 1000.0 + 5.0 * step,
+                "budget_bytes": 5.0 * gib,
+                "swap_latency_s": 1e-4,
+                "vms": [
+                    {**idle_vm, **common, **calm, "major_fault_rate": 0.0, "psi_some_frac": 0.0},
+                    {
+                        **busy_vm,
+                        **common,
+                        **(pressed if busy else calm),
+                        "major_fault_rate": 900.0 if busy else 0.0,
+                        "psi_some_frac": 0.25 if busy else 0.0,
+                    },
+                ],
+            }
+        )
+    return records
+
+
 def main() -> None:
     rng = np.random.default_rng(7)
     codec = CODEC
@@ -117,6 +186,8 @@ def main() -> None:
     FIXTURES.mkdir(exist_ok=True)
     write_bundle(FIXTURES / "tiny.gymbal", manifest, graph, make_golden(graph, rng), CARD)
     (FIXTURES / "codec_fingerprint.txt").write_text(codec.fingerprint() + "\n")
+    decisions = msgspec.json.encode(make_decisions(FIXTURES / "tiny.gymbal"))
+    (FIXTURES / "golden_decisions.json").write_bytes(msgspec.json.format(decisions, indent=1))
 
 
 if __name__ == "__main__":

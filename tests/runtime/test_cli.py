@@ -29,7 +29,20 @@ def run(*arguments: object) -> int:
 
 def test_run__act(host, bundle_path, tmp_path):
     log, metrics = tmp_path / "log", tmp_path / "metrics"
-    options = ("--mode", "act", "--steps", 5, "--log", log, "--metrics-file", metrics)
+    options = (
+        "--mode",
+        "act",
+        "--hold",
+        0,
+        "--guard",
+        "protect=false",
+        "--steps",
+        5,
+        "--log",
+        log,
+        "--metrics-file",
+        metrics,
+    )
     assert run("--bundle", bundle_path, *options) == 0
     decisions = [json.loads(line) for line in log.open()]
     assert [d["source"] for d in decisions] == ["policy"] * 5

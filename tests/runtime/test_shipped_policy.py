@@ -9,7 +9,9 @@ import pytest
 
 from gymbal_runtime.bundle import Bundle, read_bundle
 from gymbal_runtime.codec import default_codec
+from gymbal_runtime.policy import DecisionError
 from gymbal_runtime.tasks import HOST
+from gymbal_runtime.training_range import check_measured
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
@@ -51,3 +53,18 @@ def test_the_policy_of_whole_hosts_is_of_the_task_as_it_is() -> None:
     assert bundle.manifest.fingerprint == default_codec(HOST).fingerprint()
     assert (POLICIES / "host.md").read_text() == bundle.model_card
     assert {row["scenarios"] for row in bundle.manifest.evaluation} == {"synthetic"}
+
+
+def test_a_policy_for_guests_that_report_little_decides_for_them(make_record) -> None:
+    """What a virtio balloon does not tell is silent; this policy decides, the other does not."""
+    bundle = read_bundle(POLICIES / "balloon_guests.gymbal")
+    assert (POLICIES / "balloon_guests.md").read_text() == bundle.model_card
+    record = make_record(np.random.default_rng(0), 1, 4)
+    for name in (
+        "swap_latency_s", "swap_used_bytes", "psi_some_frac", "active_bytes", "lru_hit_rate",
+    ):  # fmt: skip
+        getattr(record, name)[:] = np.nan
+    known = bundle.manifest.training_range
+    check_measured(record, known)
+    with pytest.raises(DecisionError, match="lru_hit_rate"):
+        check_measured(record, read_bundle(POLICIES / "balloon.gymbal").manifest.training_range)

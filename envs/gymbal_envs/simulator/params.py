@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout
 from gymbal_runtime.llc import PAGE_MOVE_S
+from gymbal_runtime.telemetry import MEASURED_FIELDS
 
 GIB = 1024.0**3
 MIB = 1024.0**2
@@ -112,6 +113,13 @@ class MemoryParams:
     restart_s: float = 30.0
 
 
+_MAY_BE_SILENT = ("swap_latency_s", *MEASURED_FIELDS)
+GUEST_STATISTICS_LACK = (
+    "swap_latency_s", "swap_used_bytes", "psi_some_frac", "active_bytes", "lru_hit_rate",
+)  # fmt: skip
+"""What a virtio balloon's statistics do not tell of memory."""
+
+
 @dataclass(frozen=True)
 class SensorParams:
     """What a hypervisor sees, how often and how well.
@@ -137,6 +145,8 @@ class SensorParams:
             the working set beyond the TLB's reach, at 20,000 touches/s (assumption).
         counter_noise: relative standard deviation of the page-walk counter (assumption).
         llc_noise: relative standard deviation of a point of the LLC miss curve (assumption).
+        silent: fields of the telemetry that no host reports, such as what QEMU's balloon device
+            does not know of its guest (`GUEST_STATISTICS_LACK`).
     """
 
     sample_s: float = 5.0
@@ -153,9 +163,13 @@ class SensorParams:
     walk_per_doubling: float = 0.01
     counter_noise: float = 0.02
     llc_noise: float = 0.05
+    silent: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """One sample is under way at a time."""
+        """One sample is under way at a time, and what is silent could speak."""
+        unknown = [name for name in self.silent if name not in _MAY_BE_SILENT]
+        if unknown:
+            raise ValueError(f"silent {unknown}: choose from {', '.join(_MAY_BE_SILENT)}")
         if not 0 <= self.delay_s <= self.sample_s:
             raise ValueError(
                 f"delay_s ({self.delay_s}) must lie between 0 and sample_s ({self.sample_s})"

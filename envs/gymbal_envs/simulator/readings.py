@@ -27,7 +27,7 @@ def read_telemetry(engine: Engine) -> Telemetry:
     """What the sensors of every host show now."""
     now = engine.host[:, at.TICK] * engine.params.clock.tick_s
     seen = engine.visible
-    return Telemetry(
+    record = Telemetry(
         time_s=now,
         age_s=now - engine.host[:, at.SAMPLED_AT],
         budget_bytes=engine.world_host[:, at.CAPACITY].copy(),
@@ -50,6 +50,9 @@ def read_telemetry(engine: Engine) -> Telemetry:
         llc_miss_curve=_rows_last(seen, at.SENSED_LLC, at.NUM_LLC_POINTS),
         **_beside_memory(engine),
     )
+    for name in engine.params.sensors.silent:
+        getattr(record, name)[:] = np.nan
+    return record
 
 
 def _beside_memory(engine: Engine) -> dict[str, Floats]:

@@ -1,0 +1,1 @@
+"""Commands of ``gymbal-control``, one a file; heavy imports wait until a command runs."""

@@ -177,4 +177,5 @@ def recorded(orders: Orders, telemetry: ClusterTelemetry, step: int) -> list[lis
 def put_orders(orders: Orders, clusters: NDArray[np.int64], said: Orders) -> None:
     """Tell the given clusters of ``orders`` what was said, in place."""
     for each in fields(said):
-        getattr(orders, each.name)[clusters] = getattr(said, each.name)
+        if getattr(said, each.name) is not None:  # these clusters have no power to switch
+            getattr(orders, each.name)[clusters] = getattr(said, each.name)

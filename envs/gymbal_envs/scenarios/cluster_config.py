@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
+from gymbal_envs.scenarios.centre_config import Arrivals
+from gymbal_envs.scenarios.cluster_power import PowerConfig
 from gymbal_envs.scenarios.cluster_scenario import FAR_TIERS, CloneParams
 from gymbal_envs.scenarios.cluster_writes import WriteConfig
 from gymbal_envs.scenarios.draws import Range
@@ -54,6 +56,11 @@ class ClusterConfig:
         link_cut_s: for how long, log-uniform.
         memory_service_fail_prob: probability that a host loses what it has lent.
         vm_stop_prob: probability that a VM ends.
+        power: what hosts draw and how they sleep; null: they are always on, and nobody asks.
+        arrivals: VMs that come and go, and wait for a host (``stay_s`` holds for those of the
+            beginning, too); null: all are there all the time. They have a place of their own.
+        swing: how much less VMs want at the quietest hour of a day than at the busiest, part of it,
+            on top of what the trace has; a cosine, and an episode begins at any hour.
         host: what else is drawn for each host. Its ``num_vms``, ``max_vms``, ``episode_s``,
             ``knot_s`` and ``tiers`` are those above, its ``load`` follows from ``overcommit``. Cold
             pages are few, for a host that is full of them has nothing to lend. Programs touch more
@@ -84,6 +91,9 @@ class ClusterConfig:
     link_cut_s: Range = (30.0, 300.0)
     memory_service_fail_prob: float = 0.0
     vm_stop_prob: float = 0.0
+    power: PowerConfig | None = None
+    arrivals: Arrivals | None = None
+    swing: Range = (0.0, 0.0)
     host: FleetConfig = field(default_factory=_host)
 
     def __post_init__(self) -> None:
@@ -110,6 +120,8 @@ class ClusterConfig:
         ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise ScenarioError(f"{name} ({getattr(self, name)}) must lie in 0..1")
+        if not 0 <= self.swing[0] <= self.swing[1] <= 1:
+            raise ScenarioError(f"swing {self.swing} must be a rising pair within 0..1")
         if not 0 < self.headroom <= 1:
             raise ScenarioError(f"headroom ({self.headroom}) must lie in (0, 1]")
         if not self.size_band >= 1:
@@ -131,9 +143,32 @@ class ClusterConfig:
         )
 
     @property
+    def num_places(self) -> int:
+        """Places for hosts, and one where VMs wait that come during the episode."""
+        return self.max_hosts + (self.arrivals is not None)
+
+    @property
     def num_knots(self) -> int:
         """Demand knots of an episode."""
         return round(self.episode_s / self.knot_s) + 1
+
+
+def whole_cluster() -> ClusterConfig:
+    """What `gymbal/Cluster-v0` is drawn from.
+
+    As `gymbal/Overload-v0`, with more room, so that some hosts can sleep, a course of the day, and
+    VMs that come and go.
+    """
+    return ClusterConfig(
+        num_hosts=(3, 8),
+        vms_per_host=(3, 7),
+        slots=16,
+        overcommit=(3.5, 6.0),
+        episode_s=14400.0,
+        power=PowerConfig(),
+        arrivals=Arrivals(frac=0.15, stay_s=(3600.0, 86400.0), forever_frac=0.5),
+        swing=(0.2, 0.7),
+    )
 
 
 def _check_names(name: str, chosen: tuple[str, ...], known: Collection[str]) -> None:

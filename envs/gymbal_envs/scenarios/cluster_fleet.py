@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.demand.trace import Trace
+from gymbal_envs.scenarios.cluster_between import draw_between, one_of
 from gymbal_envs.scenarios.cluster_config import ClusterConfig
+from gymbal_envs.scenarios.cluster_day import Lobby, daily_course, draw_lobby, in_course
 from gymbal_envs.scenarios.cluster_packing import (
     alike,
     deal,
@@ -18,26 +19,18 @@ from gymbal_envs.scenarios.cluster_packing import (
     per_host,
     window_start,
 )
-from gymbal_envs.scenarios.cluster_scenario import (
-    FAR_TIERS,
-    GIGABIT,
-    ClusterScenario,
-    cluster_of,
-)
-from gymbal_envs.scenarios.cluster_writes import draw_writes
-from gymbal_envs.scenarios.draws import Floats, log_uniform, random_stream
+from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
+from gymbal_envs.scenarios.draws import Floats, random_stream
 from gymbal_envs.scenarios.host_draw import HostDraw, kernel_bytes
 from gymbal_envs.scenarios.machine import MachineDraw
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.scenarios.split import SplitName
-from gymbal_envs.simulator.cluster.migration_layout import RANDOM
-from gymbal_envs.simulator.cluster.migration_rules import RULES
-from gymbal_envs.simulator.params import TIERS
+from gymbal_envs.simulator.params import TIERS, Tier
 
 Ints = NDArray[np.int64]
-T = TypeVar("T")
 
-SLOW_NIC_GBIT_S = 1.0
+_DAY_PART = 1 << 20
+"""Number of the random stream of what changes during the day; hosts have those below."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +86,9 @@ class ClusterFleetScenarios:
         rng = random_stream(self.seed, self.split, index)
         packed = self._pack(rng)
         samples = self._samples(rng, packed)
+        # Of its own, so that clusters without a day are drawn the same as those with one.
+        day_rng = random_stream(self.seed, self.split, index, _DAY_PART)
+        course = daily_course(day_rng, cfg.swing, cfg.num_knots, cfg.knot_s)
         tier = TIERS[one_of(rng, cfg.tiers)]
         name = f"{self.trace.name}/{self.split}/{self.seed}/{index}"
         hosts = []
@@ -104,12 +100,29 @@ class ClusterFleetScenarios:
             kernels = kernel_bytes(self.trace.memory_bytes[packed.rows[mine]]).sum()
             which = (f"{name}/{h}", packed.rows[mine], samples[mine])
             capacity = float(packed.memory[h] + kernels)
-            hosts.append(self._draw_host(memory_rng, rest_rng, *which, capacity, tier))
+            drawn = self._draw_host(memory_rng, rest_rng, *which, capacity, tier)
+            hosts.append(in_course(drawn, course) if cfg.swing[1] > 0.0 else drawn)
+        lobby = self._lobby(day_rng, f"{name}/lobby", packed.rows, course, tier)
+        beside = 0.0 if lobby is None else lobby.wanted_bytes
         places = rng.permutation(cfg.max_hosts)[: len(hosts)]
-        placed: list[Scenario | None] = [None] * cfg.max_hosts
-        for place, drawn in zip(places, with_headroom(hosts, cfg.headroom), strict=True):
+        placed: list[Scenario | None] = [None] * cfg.num_places
+        for place, drawn in zip(places, with_headroom(hosts, cfg.headroom, beside), strict=True):
             placed[place] = started_full(drawn)
-        return self._cluster(rng, name, tuple(placed))
+        return draw_between(cfg, rng, day_rng, name, tuple(placed), lobby)
+
+    def _lobby(
+        self, rng: np.random.Generator, name: str, rows: Ints, course: Floats, tier: Tier
+    ) -> Lobby | None:
+        """Who comes during the episode."""
+        cfg, draw = self.config, self._draw_host
+        if cfg.arrivals is None:
+            return None
+
+        def draw_vms(chosen: Ints, samples: Ints) -> Scenario:
+            return in_course(draw(rng, rng, name, chosen, samples, 1.0, tier), course)
+
+        samples = (draw.first, draw.last, draw.window)
+        return draw_lobby(rng, cfg.arrivals, rows, samples, cfg.slots, draw_vms)
 
     def packed(self, index: int) -> Packed:
         """The hosts of cluster ``index`` over all the time that the split may use."""
@@ -148,38 +161,16 @@ class ClusterFleetScenarios:
         later = start + packed.shift[:, None] + np.arange(draw.window)
         return np.asarray(draw.first + later % (draw.last - draw.first), dtype=np.int64)
 
-    def _cluster(
-        self, rng: np.random.Generator, name: str, hosts: tuple[Scenario | None, ...]
-    ) -> ClusterScenario:
-        """Draw what is between the hosts, what VMs write, and what breaks."""
-        cfg, h, v = self.config, len(hosts), self.config.slots
-        nic = one_of(rng, cfg.nic_gbit_s)
-        far = one_of(rng, _reachable(cfg.far_tiers, nic))
-        rule = one_of(rng, cfg.rules)
-        present = np.stack([np.zeros(v, bool) if s is None else s.present for s in hosts])
-        size, tau, kind = draw_writes(rng, cfg.writes, _mean_working_sets(hosts, v)[present])
-        begins = _sometimes(rng, cfg.link_cut_prob, h, cfg.episode_s)
-        ends = begins + log_uniform(rng, cfg.link_cut_s, h)
-        return cluster_of(
-            name,
-            hosts,
-            RULES[rule],
-            FAR_TIERS[far],
-            nic * GIGABIT,
-            dirty_set_frac=_of_present(size, present, 0.0),
-            dirty_tau_s=_of_present(tau, present, np.inf),
-            dirty_kind=_of_present(kind, present, RANDOM),
-            clonable=present & (rng.random((h, v)) < cfg.clonable_frac),
-            link_cut=np.stack([begins, ends], axis=1),
-            memory_service_fails_s=_sometimes(rng, cfg.memory_service_fail_prob, h, cfg.episode_s),
-            vm_stops_s=_sometimes(rng, cfg.vm_stop_prob, (h, v), cfg.episode_s),
-            clone=cfg.clone,
-        )
 
+def with_headroom(
+    hosts: Sequence[Scenario], headroom: float, beside: Floats | float = 0.0
+) -> list[Scenario]:
+    """Hosts with more memory, if need be, so that all working sets fit into a part of it.
 
-def with_headroom(hosts: Sequence[Scenario], headroom: float) -> list[Scenario]:
-    """Hosts with more memory, if need be, so that all working sets fit into a part of it."""
-    peak = np.sum([host.working_set_bytes.sum(axis=1) for host in hosts], axis=0).max()
+    ``beside`` (K,) bytes are the working sets of VMs that have no host yet.
+    """
+    own = np.sum([host.working_set_bytes.sum(axis=1) for host in hosts], axis=0)
+    peak = (own + beside).max()
     kernels = [host.kernel_bytes[host.present].sum() for host in hosts]
     room = sum(host.capacity_bytes for host in hosts) - sum(kernels)
     factor = float(peak) / (headroom * room)
@@ -205,42 +196,6 @@ def started_full(host: Scenario) -> Scenario:
     initial = np.zeros(here.size)
     initial[here] = low + part * (used - low)
     return replace(host, initial_bytes=initial)
-
-
-def one_of(rng: np.random.Generator, choices: Sequence[T]) -> T:
-    """One of the choices, each as likely."""
-    return choices[int(rng.integers(len(choices)))]
-
-
-def _reachable(far_tiers: tuple[str, ...], nic_gbit_s: float) -> tuple[str, ...]:
-    """The far tiers that go with a port, or all where none does."""
-    slow = nic_gbit_s <= SLOW_NIC_GBIT_S
-    fit = tuple(name for name in far_tiers if (name == "tcp_1g") == slow)
-    return fit or far_tiers
-
-
-def _sometimes(
-    rng: np.random.Generator, prob: float, shape: int | tuple[int, int], until_s: float
-) -> Floats:
-    """Instants before ``until_s``, each with probability ``prob``, else inf."""
-    happens = rng.random(shape) < prob
-    return np.where(happens, rng.uniform(0.0, until_s, shape), np.inf)
-
-
-def _mean_working_sets(hosts: Sequence[Scenario | None], slots: int) -> Floats:
-    """(H, V) bytes, means of the episode."""
-    rows = [
-        np.zeros(slots) if host is None else host.working_set_bytes.mean(axis=0, dtype=np.float64)
-        for host in hosts
-    ]
-    return np.stack(rows)
-
-
-def _of_present(values: NDArray[Any], present: NDArray[np.bool_], empty: float) -> NDArray[Any]:
-    """(n, ...) of the VMs that are there to (H, V, ...), ``empty`` elsewhere."""
-    spread = np.full((*present.shape, *values.shape[1:]), empty, dtype=values.dtype)
-    spread[present] = values
-    return spread
 
 
 __all__ = ["ClusterConfig", "ClusterFleetScenarios"]

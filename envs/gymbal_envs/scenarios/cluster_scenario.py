@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_envs.scenarios.cluster_power import PowerScenario
 from gymbal_envs.scenarios.scenario import Scenario, ScenarioError
 from gymbal_envs.simulator.cluster.migration_layout import NUM_GROUPS, RANDOM, SWEEP
 from gymbal_envs.simulator.cluster.migration_rules import MigrationRule
@@ -105,6 +106,10 @@ class ClusterScenario:
         memory_service_fails_s: (H,) when a host loses what it has lent; inf: never.
         vm_stops_s: (H, V) when a VM ends; inf: never.
         clone: what a clone costs.
+        power: what hosts draw and how they sleep; None: they are always on, and nobody asks.
+        lobbies: H, VMs that come during the episode, as a host that they would run on; None where
+            there are none, as there must be where a host is. () is none at all.
+        vm_arrives_s: (H, V) when the VM of a lobby asks for a host.
 
     Raises:
         ScenarioError: if a field has the wrong shape or an impossible value.
@@ -126,10 +131,14 @@ class ClusterScenario:
     memory_service_fails_s: Floats
     vm_stops_s: Floats
     clone: CloneParams = field(default_factory=CloneParams)
+    power: PowerScenario | None = None
+    lobbies: tuple[Scenario | None, ...] = ()
+    vm_arrives_s: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __post_init__(self) -> None:
         """Check hosts, shapes and values, in this order."""
         self._check_hosts()
+        self._check_lobbies()
         self._check_shapes()
         self._check_values()
 
@@ -165,13 +174,33 @@ class ClusterScenario:
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """(H, V) whether a slot holds a VM at the start."""
+        """(H, V) whether a slot of a host holds a VM at the start."""
         empty = np.zeros(self.slots, dtype=np.bool_)
         return np.stack([empty if host is None else host.present for host in self.hosts])
 
+    @property
+    def places(self) -> tuple[Scenario | None, ...]:
+        """H: the host, or else the VMs that come and wait there, or else nothing."""
+        lobbies = self.lobbies or (None,) * self.num_hosts
+        return tuple(
+            lobby if host is None else host for host, lobby in zip(self.hosts, lobbies, strict=True)
+        )
+
+    def _check_lobbies(self) -> None:
+        if not self.lobbies:
+            return
+        if len(self.lobbies) != self.num_hosts:
+            raise ScenarioError(
+                f"{self.name}: lobbies has {len(self.lobbies)} places, hosts {self.num_hosts}: "
+                "give one for each, None where nobody comes"
+            )
+        for h, (host, lobby) in enumerate(zip(self.hosts, self.lobbies, strict=True)):
+            if host is not None and lobby is not None:
+                raise ScenarioError(f"{self.name}: place {h} has a host; lobbies go where none is")
+
     def _check_hosts(self) -> None:
-        there = [host for host in self.hosts if host is not None]
-        if not there:
+        there = [place for place in (*self.hosts, *self.lobbies) if place is not None]
+        if not self.exists.any():
             raise ScenarioError(f"{self.name}: hosts has no host; give at least one Scenario")
         for name in ("num_vms", "num_knots", "knot_s"):
             values = sorted({getattr(host, name) for host in there})
@@ -182,6 +211,8 @@ class ClusterScenario:
 
     def _check_shapes(self) -> None:
         h, v = self.num_hosts, self.slots
+        if self.power is not None and self.power.num_hosts != h:
+            raise ScenarioError(f"{self.name}: power is of {self.power.num_hosts} hosts, not {h}")
         groups = (h, v, NUM_GROUPS)
         shapes: dict[str, tuple[int, ...]] = {
             "dirty_set_frac": groups,
@@ -189,10 +220,13 @@ class ClusterScenario:
             "dirty_kind": groups,
             "clonable": (h, v),
             "vm_stops_s": (h, v),
+            "vm_arrives_s": (h, v),
             "link_cut": (h, 2),
         }
         for each in fields(self):
             value: Any = getattr(self, each.name)
+            if each.name == "vm_arrives_s" and not self.lobbies:
+                continue
             if isinstance(value, np.ndarray):
                 expected = shapes.get(each.name, (h,))
                 if value.shape != expected:
@@ -220,6 +254,7 @@ class ClusterScenario:
             ("link_cut", cut[:, 0] >= 0, "must begin at 0 s or later; say inf for never"),
             ("link_cut", cut[:, 0] <= cut[:, 1], "must end after it begins: swap the two"),
             ("memory_service_fails_s", self.memory_service_fails_s >= 0, "must be 0 s or later"),
+            ("vm_arrives_s", self.vm_arrives_s >= 0, "must be 0 s or later; say inf for never"),
             ("vm_stops_s", self.vm_stops_s >= 0, "must be 0 s or later; say inf for never"),
         )
         for name, holds, rule in rules:

@@ -87,38 +87,54 @@ class OneOverload:
         return cluster_of(name, hosts, self.migration, self.far, self.nic_bytes_s)
 
     def _host(self, name: str, wanted: NDArray[np.float64]) -> Scenario:
-        """A host whose VMs work on (K, n) bytes and use nothing else."""
-        n = wanted.shape[1]
-        demand = np.zeros((wanted.shape[0], SLOTS), dtype=np.float32)
-        demand[:, :n] = wanted
-        present = np.arange(SLOTS) < n
-        one = np.where(present, 1.0, 0.0)
-        curve = parametric_family("streaming").curve
-        per_vm: dict[str, Any] = {
-            "shares": one.copy(),
-            # what it may want and no more, so that what is free stays with the host
-            "memory_max_bytes": one * (KERNEL_BYTES + MARGIN_BYTES) + demand.max(axis=0),
-            "memory_min_bytes": one * 0.25 * GIB,
-            "kernel_bytes": one * KERNEL_BYTES,
-            "unswappable_frac": one * 0.02,
-            "vcpus": one * 2,
-            "monitor": one * self.monitor,
-            "touch_rate": one * self.touch_rate_hz,
-            "dirty_frac": np.zeros(SLOTS),
-            "overlap": one.copy(),
-            "curve": curve * present[:, None],
-            "initial_bytes": one * KERNEL_BYTES + demand[0].astype(np.float64),
-        }
-        return Scenario(
-            name=name,
-            capacity_bytes=self.host_bytes,
-            cpu_cores=4.0,
-            tier=self.tier,
-            present=present,
-            working_set_bytes=demand,
-            footprint_bytes=demand.copy(),
-            cores=np.tile(one.astype(np.float32), (demand.shape[0], 1)),
-            seed=1,
-            knot_s=self.knot_s,
-            **per_vm,
+        return toy_host(
+            name, wanted, self.host_bytes, self.tier, self.knot_s, self.touch_rate_hz, self.monitor
         )
+
+
+def toy_host(
+    name: str,
+    wanted: NDArray[np.float64],
+    host_bytes: float,
+    tier: Tier,
+    knot_s: float = 30.0,
+    touch_rate_hz: float = 10_000.0,
+    monitor: int = 2,
+    cores: float = 1.0,
+    cpu_cores: float = 4.0,
+) -> Scenario:
+    """A host whose VMs work on (K, n) bytes and use nothing else; each wants so many cores."""
+    n = wanted.shape[1]
+    demand = np.zeros((wanted.shape[0], SLOTS), dtype=np.float32)
+    demand[:, :n] = wanted
+    present = np.arange(SLOTS) < n
+    one = np.where(present, 1.0, 0.0)
+    curve = parametric_family("streaming").curve
+    per_vm: dict[str, Any] = {
+        "shares": one.copy(),
+        # what it may want and no more, so that what is free stays with the host
+        "memory_max_bytes": one * (KERNEL_BYTES + MARGIN_BYTES) + demand.max(axis=0),
+        "memory_min_bytes": one * 0.25 * GIB,
+        "kernel_bytes": one * KERNEL_BYTES,
+        "unswappable_frac": one * 0.02,
+        "vcpus": one * 2,
+        "monitor": one * monitor,
+        "touch_rate": one * touch_rate_hz,
+        "dirty_frac": np.zeros(SLOTS),
+        "overlap": one.copy(),
+        "curve": curve * present[:, None],
+        "initial_bytes": one * KERNEL_BYTES + demand[0].astype(np.float64),
+    }
+    return Scenario(
+        name=name,
+        capacity_bytes=host_bytes,
+        cpu_cores=cpu_cores,
+        tier=tier,
+        present=present,
+        working_set_bytes=demand,
+        footprint_bytes=demand.copy(),
+        cores=np.tile((cores * one).astype(np.float32), (demand.shape[0], 1)),
+        seed=1,
+        knot_s=knot_s,
+        **per_vm,
+    )

@@ -14,6 +14,7 @@ from gymbal_envs.tasks.cluster_panels import (
     MOST_IN_FULL,
     ORDERS,
     RED,
+    SLEEP_MARKS,
     Lane,
     cluster_colors,
 )
@@ -129,8 +130,8 @@ def draw_key(axes: Any) -> None:
     ).set_in_layout(False)  # fmt: skip
 
 
-def draw_legend(figure: Any) -> None:
-    """Below the figure: what areas and arrows mean."""
+def draw_legend(figure: Any, sleeps: bool = False) -> None:
+    """Below the figure: what areas and arrows mean; ``sleeps``: also which hosts are not on."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -146,6 +147,8 @@ def draw_legend(figure: Any) -> None:
         (Line2D([], [], color="black", linewidth=1.5, linestyle=(0, (4, 2))), "clone"),
         (Line2D([], [], color=RED, linestyle="", marker="x", markeredgewidth=1.8), "given up"),
     ]
+    if sleeps:
+        marks.append((Patch(**SLEEP_MARKS), "not on"))
     handles, labels = zip(*marks, strict=True)
     figure.legend(
         handles, labels, loc="outside lower left", ncols=5, fontsize=8, frameon=False,

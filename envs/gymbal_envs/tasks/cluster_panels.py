@@ -109,6 +109,7 @@ def draw_lanes(axes: Any, episode: ClusterEpisode, lanes: Sequence[Lane]) -> Any
     simple = len(lanes) > MOST_IN_FULL
     mesh = None
     for lane in lanes:
+        _draw_sleep(axes, episode, lane)
         _draw_bands(axes, episode, lane, colors, simple)
         _draw_aside(axes, episode, lane)
         _draw_missing(axes, episode, lane, missing[:, lane.host])
@@ -133,6 +134,17 @@ def _names(episode: ClusterEpisode, lanes: Sequence[Lane]) -> list[str]:
         f"host {lane.host}{between}{episode.capacity_bytes[lane.host] / GIB:.3g} GiB"
         for lane in lanes
     ]
+
+
+SLEEP_MARKS: dict[str, Any] = {"facecolor": "#1b2433", "alpha": 0.8, "linewidth": 0.0}
+
+
+def _draw_sleep(axes: Any, episode: ClusterEpisode, lane: Lane) -> None:
+    """Dark while the host is not on."""
+    sleeps = episode.sleeps[:, lane.host]
+    if sleeps.any():
+        low, high = (lane.bottom + edge for edge in MEMORY)
+        axes.fill_between(episode.time_s / 60.0, low, high, where=sleeps, **SLEEP_MARKS)
 
 
 def _draw_bands(

@@ -16,7 +16,7 @@ from gymbal_envs.tasks.recording import Recorder
 from gymbal_runtime.cluster.telemetry import NOBODY
 
 if TYPE_CHECKING:
-    from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
+    from gymbal_envs.tasks.balanced_clusters import BalancedClusters
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -82,6 +82,7 @@ class ClusterEpisode:
     failed: Floats  # (T, H, V) moves given up by themselves in the interval
     refused: Floats  # (T, H, V) orders that could not be carried out
     idle_byte_s: Floats  # (T, H) of the interval: memory set aside that held nothing
+    sleeps: Bools  # (T, H) a host that is not on: it is asleep, or on its way to or from it
 
     @property
     def hosts(self) -> Ints:
@@ -161,9 +162,9 @@ class ClusterRecorder(Recorder):
         cluster: which of them.
     """
 
-    _worlds: ClusterWorlds
+    _worlds: BalancedClusters[Any]
 
-    def __init__(self, worlds: ClusterWorlds, cluster: int = 0) -> None:
+    def __init__(self, worlds: BalancedClusters[Any], cluster: int = 0) -> None:
         # At the end of an episode the world is given the next scenario: this one is kept.
         self.scenario: ClusterScenario = worlds.source(int(worlds.episodes[cluster]))
         telemetry = worlds.telemetry
@@ -200,6 +201,7 @@ class ClusterRecorder(Recorder):
             known[name] = whole.guest[mine, row]
         return known | {
             "idle_byte_s": whole.member[mine, its.IDLE_BYTE_S],
+            "sleeps": (whole.member[mine, its.EXISTS] > 0) & (whole.member[mine, its.RUNS] == 0),
             "held_bytes": np.where(here, state[:, at.ACTUAL], 0.0),
             "needed_bytes": np.where(here, state[:, at.WORKING_SET] + constant[:, at.KERNEL], 0.0),
             "lost_frac": np.where(here, outcome[:, at.LOST] / interval_s, 0.0),

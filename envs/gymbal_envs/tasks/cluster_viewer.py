@@ -13,7 +13,7 @@ from gymbal_envs.tasks.cluster_record import ClusterEpisode, ClusterRecorder
 from gymbal_envs.tasks.recording import Viewer
 
 if TYPE_CHECKING:
-    from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
+    from gymbal_envs.tasks.balanced_clusters import BalancedClusters
 
 _WIDTH_INCHES, _DPI = 12.0, 100
 _LANE_INCHES, _SIMPLE_LANE_INCHES, _REST_INCHES = 1.4, 0.42, 2.4
@@ -27,7 +27,7 @@ class ClusterViewer(ClusterRecorder, Viewer):
         worlds: just reset; the first instant is written down now.
     """
 
-    def __init__(self, worlds: ClusterWorlds) -> None:
+    def __init__(self, worlds: BalancedClusters[Any]) -> None:
         super().__init__(worlds)
         self._until_s = worlds.episode_steps * self._interval_s
 
@@ -48,7 +48,7 @@ class ClusterViewer(ClusterRecorder, Viewer):
         if in_full:
             draw_key(lanes)
         draw_color_bar(figure, mesh, lanes)
-        draw_legend(figure)
+        draw_legend(figure, bool(episode.sleeps.any()))
         return figure
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,14 @@ from numpy.typing import NDArray
 from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.cluster import layout as of
 from gymbal_envs.simulator.cluster.engine import ClusterEngine
-from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
-from gymbal_envs.tasks.config import ClusterSettings, TaskConfig
-from gymbal_envs.tasks.recording import Viewer
-from gymbal_runtime.agent import Agent
+from gymbal_envs.tasks.balanced_clusters import BalancedClusters
+from gymbal_envs.tasks.batch import WorldShape
+from gymbal_envs.tasks.config import TaskConfig
 from gymbal_runtime.cluster.codec import ClusterCodec
 from gymbal_runtime.cluster.history import ClusterHistory
 from gymbal_runtime.cluster.observation import ClusterObservation
 from gymbal_runtime.cluster.orders import Orders
-from gymbal_runtime.cluster.spare import leave_spare
-from gymbal_runtime.cluster.squeeze import squeeze
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
-from gymbal_runtime.command import Command
-from gymbal_runtime.guard import guard
-from gymbal_runtime.heuristics.static import Static
 
 Floats = NDArray[np.float64]
 
@@ -35,51 +28,18 @@ _NOTHING = ClusterObservation(
     proposed=_BLANK, mask=_BLANK,
 )  # fmt: skip
 
-STATIC_ROOM_FRAC = 0.1
-"""Part of a host that a static division leaves free for arrivals."""
 
-
-class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
+class ClusterWorlds(BalancedClusters[ClusterTelemetry]):
     """C clusters whose overloads are answered by actions (one order a decision) or by `Orders`.
 
     Every decision, the local agent first divides each host's memory by what that host reports; the
     orders come on top.
 
-    Args:
-        source: scenario by number.
-        num_worlds: C.
-        shape: of each.
-        config: the task.
-        num_threads: of the engine.
-        encode: False leaves observations empty, for clusters that nobody learns from.
-        propose: False asks no heuristic either: such clusters take orders only.
+    Its arguments are those of `BalancedClusters`.
     """
 
-    engine: ClusterEngine
     codec: ClusterCodec
     history: ClusterHistory
-
-    def __init__(
-        self,
-        source: ScenarioSource,
-        num_worlds: int,
-        shape: WorldShape,
-        config: TaskConfig,
-        num_threads: int = 1,
-        encode: bool = True,
-        propose: bool = True,
-    ) -> None:
-        super().__init__(source, num_worlds, shape, config, encode, propose)
-        settings = config.cluster or ClusterSettings()
-        self.engine = ClusterEngine(
-            num_worlds, shape.num_hosts, shape.num_vms, shape.num_knots, config.physics,
-            settings.params, num_threads,
-        )  # fmt: skip
-        self.codec = config.codec
-        self.local: Agent = settings.local.agent()
-        self._static = Static()
-        self._kept_frac = settings.local.kept_frac
-        self._clear()
 
     @staticmethod
     def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Discrete]:
@@ -119,39 +79,9 @@ class ClusterWorlds(Worlds[ClusterTelemetry, Orders]):
         base = self.base if self.propose else None
         return self.codec.decode(action, self.telemetry, base)
 
-    def local_command(self, orders: Orders) -> Command:
-        """What the hosts are told beside the orders, (C * H, V).
-
-        Where local agents do not balance, memory is divided statically, by shares; there as well a
-        part stays free, or nobody could ever come.
-        """
-        hosts = self.telemetry.hosts
-        balanced = self.local.act(hosts).balloon_bytes
-        fixed = np.repeat(~orders.balance, self.num_hosts)[:, None]
-        if fixed.any():
-            kept = replace(hosts, budget_bytes=hosts.budget_bytes * (1.0 - STATIC_ROOM_FRAC))
-            balanced = np.where(fixed, self._static.act(kept).balloon_bytes, balanced)
-        command = Command(balanced)
-        spared = leave_spare(command, hosts, self._kept_frac).balloon_bytes
-        command = Command(np.where(fixed, balanced, spared))
-        allowed, _ = guard(squeeze(command, self.telemetry), hosts, self.config.guard)
-        return allowed
-
     def measured(self) -> dict[str, Floats]:
         """What the reward does not say about the last interval; see `MEASURES`."""
         return cluster_measures(self.engine)
-
-    def _reset_agents(self, ended: NDArray[np.bool_] | None = None) -> None:
-        super()._reset_agents(ended)
-        rows = None if ended is None else np.repeat(ended, self.num_hosts)
-        for agent in (self.local, self._static):
-            agent.reset(self.num_worlds * self.num_hosts, self.num_vms, rows)
-
-    def viewer(self) -> Viewer:
-        """Somebody who watches cluster 0 from now on."""
-        from gymbal_envs.tasks.cluster_viewer import ClusterViewer
-
-        return ClusterViewer(self)
 
     def _carry_out(self, decision: Orders) -> None:
         self.engine.step(decision, self.local_command(decision))
@@ -174,13 +104,13 @@ def cluster_terms(engine: ClusterEngine) -> dict[str, Floats]:
     memory of all hosts (``memory_set_aside`` is a mean over the interval), ``processes_killed`` a
     share-weighted fraction of VMs.
     """
-    memory = _memory_bytes(engine)
+    memory = memory_bytes(engine)
     seen = engine.measured(("network_bytes", "set_aside_byte_s"))
     return {
-        "progress_lost": _share_weighted(engine, host_at.LOST) / engine.interval_s,
-        "balloon_traffic": _over_hosts(engine, engine.hosts.outcome[:, host_at.MOVED].sum(axis=1))
+        "progress_lost": share_weighted(engine, host_at.LOST) / engine.interval_s,
+        "balloon_traffic": over_hosts(engine, engine.hosts.outcome[:, host_at.MOVED].sum(axis=1))
         / memory,
-        "processes_killed": _share_weighted(engine, host_at.KILLED),
+        "processes_killed": share_weighted(engine, host_at.KILLED),
         "network_traffic": seen["network_bytes"] / memory,
         "memory_set_aside": seen["set_aside_byte_s"] / (engine.interval_s * memory),
     }
@@ -188,9 +118,9 @@ def cluster_terms(engine: ClusterEngine) -> dict[str, Floats]:
 
 def cluster_measures(engine: ClusterEngine) -> dict[str, Floats]:
     """What the reward does not say about the last interval, (C,) each; names in `MEASURES`."""
-    memory, seen = _memory_bytes(engine), engine.measured()
+    memory, seen = memory_bytes(engine), engine.measured()
     return {
-        "lost_to_memory": _share_weighted(engine, host_at.LOST_MEMORY) / engine.interval_s,
+        "lost_to_memory": share_weighted(engine, host_at.LOST_MEMORY) / engine.interval_s,
         "move_downtime_s": seen["move_downtime_s"],
         "far_traffic": seen["far_bytes"] / memory,
         "move_traffic": (seen["move_bytes"] + seen["clone_bytes"]) / memory,
@@ -213,20 +143,20 @@ MEASURES = (
 hosts, orders."""
 
 
-def _memory_bytes(engine: ClusterEngine) -> Floats:
+def memory_bytes(engine: ClusterEngine) -> Floats:
     """Memory for guests of all hosts of each cluster, (C,)."""
-    return np.maximum(_over_hosts(engine, engine.member[:, of.PHYSICAL]), 1.0)
+    return np.maximum(over_hosts(engine, engine.member[:, of.PHYSICAL]), 1.0)
 
 
-def _over_hosts(engine: ClusterEngine, values: Floats) -> Floats:
+def over_hosts(engine: ClusterEngine, values: Floats) -> Floats:
     """Sum of (C * H,) values over each cluster's hosts, (C,)."""
     total: Floats = values.reshape(engine.num_clusters, engine.num_hosts).sum(axis=1)
     return total
 
 
-def _share_weighted(engine: ClusterEngine, row: int) -> Floats:
+def share_weighted(engine: ClusterEngine, row: int) -> Floats:
     """Mean of a row of the hosts' outcome over a cluster's VMs, weighted by their shares, (C,)."""
     shares = engine.hosts.world_vm[:, host_at.SHARES]
-    weighted = _over_hosts(engine, (shares * engine.hosts.outcome[:, row]).sum(axis=1))
-    mean: Floats = weighted / np.maximum(_over_hosts(engine, shares.sum(axis=1)), 1e-12)
+    weighted = over_hosts(engine, (shares * engine.hosts.outcome[:, row]).sum(axis=1))
+    mean: Floats = weighted / np.maximum(over_hosts(engine, shares.sum(axis=1)), 1e-12)
     return mean

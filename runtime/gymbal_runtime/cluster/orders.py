@@ -6,12 +6,13 @@ several, each can take a slot or memory that another one counted on; those are r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_runtime.centre.orders import LEAVE, WAKE
 from gymbal_runtime.cluster.telemetry import (
     COPYING,
     IDLE,
@@ -22,11 +23,12 @@ from gymbal_runtime.cluster.telemetry import (
 )
 from gymbal_runtime.telemetry import Bools, Floats
 
-WAIT, SQUEEZE, BORROW, RECALL, CLONE, MIGRATE, MERGE, CANCEL = range(8)
+WAIT, SQUEEZE, BORROW, RECALL, CLONE, MIGRATE, MERGE, CANCEL, PLACE = range(9)
 """What a VM can be told: nothing; its neighbours give to it for a while; what it evicts goes to
 other hosts' memory; its far pages come home; it is cloned to a host and the load divided; it moves
-to a host; it and its clone become one again; its move ends and it stays."""
-VERBS = ("wait", "squeeze", "borrow", "recall", "clone", "migrate", "merge", "cancel")
+to a host; it and its clone become one again; its move ends and it stays; it waits for a host, and
+starts on one."""
+VERBS = ("wait", "squeeze", "borrow", "recall", "clone", "migrate", "merge", "cancel", "place")
 
 SQUEEZED_FRAC = 0.5
 """Part of its unused memory that a neighbour gives while a VM is squeezed for. To take what
@@ -42,15 +44,19 @@ class Orders:
 
     Attributes:
         verb: (C, H, V) int8, what the VM in this slot is told.
-        target: (C, H, V) int16, host within the cluster that CLONE and MIGRATE lead to; -1 none.
+        target: (C, H, V) int16, host within the cluster that CLONE, MIGRATE and PLACE lead to; -1
+            none.
         balance: (C,) local agents divide the memory of their hosts; False: a static split.
         pool_bytes: (C, H) memory that each host sets aside to lend; NaN: it lends what is free.
+        power: (C, H) int8, LEAVE, SLEEP or WAKE (`gymbal_runtime.centre.orders`); None: all stay as
+            they are. SLEEP waits until the host is empty.
     """
 
     verb: NDArray[np.int8]
     target: NDArray[np.int16]
     balance: Bools
     pool_bytes: Floats
+    power: NDArray[np.int8] | None = None
 
     @classmethod
     def none(cls, num_clusters: int, num_hosts: int, num_vms: int) -> Orders:
@@ -62,6 +68,12 @@ class Orders:
             balance=np.ones(num_clusters, dtype=np.bool_),
             pool_bytes=np.full((num_clusters, num_hosts), np.nan),
         )
+
+    @property
+    def lasting(self) -> Orders:
+        """What holds until somebody says otherwise: balancing and pools; the rest is told once."""
+        none = Orders.none(*self.verb.shape)
+        return replace(none, balance=self.balance, pool_bytes=self.pool_bytes)
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Refuse what does not fit (C, H, V) slots.
@@ -75,14 +87,22 @@ class Orders:
             raise ValueError(f"orders are for {self.verb.shape} slots, the clusters have {shape}")
         if self.balance.shape != (num_clusters,) or self.pool_bytes.shape != shape[:2]:
             raise ValueError(f"balance or pool_bytes does not fit {num_clusters} x {num_hosts}")
-        if self.verb.min(initial=0) < WAIT or self.verb.max(initial=0) > CANCEL:
-            raise ValueError(f"a verb is not one of {WAIT}..{CANCEL}")
-        directed = (self.verb == MIGRATE) | (self.verb == CLONE)
+        if self.verb.min(initial=0) < WAIT or self.verb.max(initial=0) > PLACE:
+            raise ValueError(f"a verb is not one of {WAIT}..{PLACE}")
+        directed = np.isin(self.verb, (MIGRATE, CLONE, PLACE))
         goals = self.target[directed]
         if goals.size and (goals.min() < 0 or goals.max() >= num_hosts):
-            raise ValueError(f"MIGRATE and CLONE need a target host in 0..{num_hosts - 1}")
+            raise ValueError(f"MIGRATE, CLONE and PLACE need a target host in 0..{num_hosts - 1}")
         if np.any(np.isinf(self.pool_bytes) | (self.pool_bytes < 0)):
             raise ValueError("pool_bytes must be NaN, zero or positive")
+        if self.power is None:
+            return
+        if self.power.shape != shape[:2]:
+            raise ValueError(
+                f"power is for {self.power.shape} hosts, the clusters have {shape[:2]}"
+            )
+        if self.power.min(initial=0) < LEAVE or self.power.max(initial=0) > WAKE:
+            raise ValueError(f"what a host is told is not one of {LEAVE}..{WAKE}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ aside, moves) is exact and of now: `gymbal_runtime.cluster.orders.Legal` reads n
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,13 +110,13 @@ class ClusterTelemetry:
         """A column of the hosts' record, (C * H, ...), as a view (C, H, ...)."""
         return values.reshape(self.num_clusters, self.num_hosts, *values.shape[1:])
 
-    def take_clusters(self, index: Ints) -> ClusterTelemetry:
+    def take_clusters(self, index: Ints) -> Self:
         """The record of some of the clusters, in the order of ``index``."""
         places = (np.asarray(index)[:, None] * self.num_hosts + np.arange(self.num_hosts)).ravel()
         taken: dict[str, Any] = {
             f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "hosts"
         }
-        return ClusterTelemetry(hosts=self.hosts.take_hosts(places), **taken)
+        return type(self)(hosts=self.hosts.take_hosts(places), **taken)
 
 
 PER_HOST_FLOATS = (

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gymbal_envs.scenarios.cluster_power import PowerScenario
 from gymbal_envs.scenarios.cluster_scenario import (
     FAR_TIERS,
     ClusterScenario,
@@ -21,6 +22,7 @@ from gymbal_envs.simulator.cluster import migration_layout as move_at
 from gymbal_envs.simulator.cluster.engine import ClusterEngine
 from gymbal_envs.simulator.cluster.migration_rules import RULES, MigrationRule
 from gymbal_envs.simulator.params import GIB, TIERS
+from gymbal_runtime.centre.rules.power import NUM_LEVELS
 from gymbal_runtime.cluster.orders import CLONE, MIGRATE, Orders, legal
 from gymbal_runtime.command import Command
 
@@ -110,6 +112,51 @@ def _random_host(random_scenario: Any, rng: np.random.Generator, slots: int) -> 
     return random_scenario(int(host.name.split("/")[1]), slots, tier=tier, capacity_bytes=capacity)
 
 
+@pytest.fixture(scope="session")
+def with_power() -> Callable[..., ClusterScenario]:
+    """A cluster whose hosts draw 100 to 200 W, 10 W asleep, and need 10 s each way, at 250 W."""
+
+    def make(scenario: ClusterScenario, **changes: Any) -> ClusterScenario:
+        h = scenario.num_hosts
+        columns = {"sleep_w": 10.0, "suspend_s": 10.0, "wake_s": 10.0, "wake_w": 250.0}
+        power = {name: np.full(h, changes.pop(name, value)) for name, value in columns.items()}
+        watts = np.tile(np.linspace(100.0, 200.0, NUM_LEVELS), (h, 1))
+        return replace(scenario, power=PowerScenario(power_w=watts, **power), **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def with_lobby() -> Callable[..., ClusterScenario]:
+    """A cluster with one more place, where the VMs of a host come at the given times."""
+
+    def make(scenario: ClusterScenario, vms: Scenario, arrives_s: Any) -> ClusterScenario:
+        def more(values: np.ndarray, value: float) -> np.ndarray:
+            row = np.full((1, *values.shape[1:]), value, dtype=values.dtype)
+            return np.concatenate([values, row])
+
+        h, v = scenario.num_hosts + 1, scenario.slots
+        arrives = np.full((h, v), np.inf)
+        arrives[-1] = np.where(vms.present, arrives_s, np.inf)
+        return replace(
+            scenario,
+            hosts=(*scenario.hosts, None),
+            lobbies=(None,) * scenario.num_hosts + (vms,),
+            vm_arrives_s=arrives,
+            nic_bytes_s=more(scenario.nic_bytes_s, 1e9),
+            site=more(scenario.site, 0),
+            dirty_set_frac=more(scenario.dirty_set_frac, 0.0),
+            dirty_tau_s=more(scenario.dirty_tau_s, np.inf),
+            dirty_kind=more(scenario.dirty_kind, 0),
+            clonable=more(scenario.clonable, False),
+            link_cut=more(scenario.link_cut, np.inf),
+            memory_service_fails_s=more(scenario.memory_service_fails_s, np.inf),
+            vm_stops_s=more(scenario.vm_stops_s, np.inf),
+        )
+
+    return make
+
+
 def _maybe(rng: np.random.Generator, shape: Any, part: float) -> np.ndarray:
     return np.where(rng.random(shape) < part, rng.uniform(0, 60, shape), np.inf)
 
@@ -142,14 +189,21 @@ def tell() -> Callable[..., None]:
         ticks: int = 1,
         local: Command | None = None,
         pool: float = np.nan,
+        power: dict[int, int] | None = None,
+        goes_on: bool = False,
     ) -> None:
         orders = Orders.none(engine.num_clusters, engine.num_hosts, engine.num_vms)
         orders.pool_bytes[:] = pool
+        if power is not None:
+            verbs = np.zeros((engine.num_clusters, engine.num_hosts), dtype=np.int8)
+            for h, verb in power.items():
+                verbs[:, h] = verb
+            orders = replace(orders, power=verbs)
         for h, v, verb, *target in told:
             orders.verb[:, h, v] = verb
             orders.target[:, h, v] = target[0] if target else -1
         rows = engine.num_clusters * engine.num_hosts
-        engine.step(orders, local or Command.no_change(rows, engine.num_vms), ticks)
+        engine.step(orders, local or Command.no_change(rows, engine.num_vms), ticks, goes_on)
 
     return step
 
@@ -179,6 +233,7 @@ def check_books() -> Callable[[ClusterEngine], None]:
     """Assert what must hold after every tick, whatever was told and whatever broke."""
 
     def check(engine: ClusterEngine) -> None:
+        _check_power(engine)
         _check_memory(engine)
         _check_far(engine)
         _check_moves(engine)
@@ -199,6 +254,14 @@ def _check_memory(engine: ClusterEngine) -> None:
     used = engine.link[:, at.LINK_USED]
     assert (used <= engine.link[:, at.LINK_CAPACITY] * (1 + 1e-9) + ROUNDING).all()
     assert (engine.pages >= 0).all()
+
+
+def _check_power(engine: ClusterEngine) -> None:
+    off = engine.member[:, at.RUNS] == 0.0
+    assert (engine.hosts.world_vm[off][:, host_at.PRESENT] == 0).all()
+    assert (engine.guest[off][:, at.ARRIVING] == 0).all()
+    for row in (at.LENT, at.RESERVED, at.LEFT_HERE, at.ROOM, at.LENDABLE):
+        assert (engine.member[off, row] <= ROUNDING).all()
 
 
 def _check_far(engine: ClusterEngine) -> None:
@@ -238,7 +301,10 @@ def _check_identities(engine: ClusterEngine) -> None:
     c, h = engine.num_clusters, engine.num_hosts
     present = (engine.hosts.world_vm[:, host_at.PRESENT] > 0).reshape(c, -1)
     names = engine.guest[:, at.IDENTITY].reshape(c, -1)
-    assert ((names >= 0) == present).all()
+    lobby = (engine.member[:, at.LOBBY] > 0).reshape(c, h, 1)
+    inside = np.broadcast_to(lobby, (c, h, engine.num_vms)).reshape(c, -1)
+    assert ((names >= 0) == present)[~inside].all()
+    assert not present[inside].any()
     assert not present.reshape(c * h, -1)[engine.member[:, at.EXISTS] == 0].any()
     for row in names:
         there = row[row >= 0]

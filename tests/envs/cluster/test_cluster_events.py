@@ -35,10 +35,10 @@ from gymbal_runtime.cluster.orders import (
 from gymbal_runtime.cluster.telemetry import COPYING, PUSHING
 
 INSTANTS, INTERVAL_S = 20, 10.0
-FLAGS = ("borrowing", "boosted")
+FLAGS = ("borrowing", "boosted", "sleeps")
 NOBODY_AT_FIRST = ("vm_id", "goal", "twin")
 WHOLE_NUMBERS = (*NOBODY_AT_FIRST, "phase")
-PER_HOST = ("lent_bytes", "reserved_bytes", "pool_bytes", "idle_byte_s")
+PER_HOST = ("lent_bytes", "reserved_bytes", "pool_bytes", "idle_byte_s", "sleeps")
 
 
 def record(rule: str = "qemu") -> ClusterEpisode:

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gymbal_runtime.centre.rules.power import NUM_LEVELS
+from gymbal_runtime.centre.telemetry import ON
+from gymbal_runtime.cluster.powered import PoweredTelemetry
 from gymbal_runtime.cluster.telemetry import NOBODY, ClusterTelemetry, empty_cluster
 from gymbal_runtime.telemetry import NUM_LRU_SLICES, Telemetry
 
@@ -184,6 +187,42 @@ def at_time(record: ClusterTelemetry, time_s: float) -> ClusterTelemetry:
     return replace(record, hosts=replace(record.hosts, time_s=clock))
 
 
+def powered(record: ClusterTelemetry, seed: int | None = None, **changes: Any) -> PoweredTelemetry:
+    """The record of hosts that can sleep: all on, 16 cores, 100 to 200 W; nobody waits.
+
+    With a seed, hosts without a VM may be in any state, others may drain, and VMs wait in places
+    without a host. Keyword arguments replace columns.
+    """
+    host, shape = record.exists.shape, record.shape
+    columns: dict[str, Any] = {f.name: getattr(record, f.name) for f in fields(ClusterTelemetry)}
+    values: dict[str, Any] = {
+        "state": np.full(host, ON),
+        "state_s": np.full(host, 1e4),
+        "draining": np.zeros(host, dtype=np.bool_),
+        "cores": np.full(host, 16.0),
+        "watts": np.full(host, 120.0),
+        "power_w": np.tile(np.linspace(100.0, 200.0, NUM_LEVELS), (*host, 1)),
+        "sleep_w": np.full(host, 10.0),
+        "wake_s": np.full(host, 100.0),
+        "wake_w": np.full(host, 250.0),
+        "waiting": np.zeros(shape, dtype=np.bool_),
+        "waited_s": np.zeros(shape),
+    }
+    if seed is not None:
+        rng = np.random.default_rng(seed)
+        empty = record.exists & ~record.present.any(axis=2) & ~record.arriving.any(axis=2)
+        values["state"] = np.where(empty, rng.integers(0, 4, host), ON)
+        columns["room_bytes"] = np.where(values["state"] == ON, columns["room_bytes"], 0.0)
+        columns["lendable_bytes"] = np.where(values["state"] == ON, columns["lendable_bytes"], 0.0)
+        values["draining"] = record.exists & ~empty & (rng.random(host) < 0.2)
+        values["state_s"] = rng.exponential(600.0, host)
+        values["waiting"] = ~record.exists[:, :, None] & (rng.random(shape) < 0.3)
+        values["waited_s"] = np.where(values["waiting"], rng.exponential(100.0, shape), 0.0)
+        asked = rng.exponential(GIB, shape)
+        columns["size_bytes"] = np.where(values["waiting"], asked, columns["size_bytes"])
+    return PoweredTelemetry(**columns | values | changes)
+
+
 _DEMAND = ("usable_bytes", "swap_in_rate", "swap_used_bytes", "psi_some_frac")
 
 
@@ -220,6 +259,11 @@ def with_vms_permuted(record: ClusterTelemetry, order: np.ndarray) -> ClusterTel
     }
     columns = {name: v[:, :, order] if v.ndim == 3 else v for name, v in columns.items()}
     return ClusterTelemetry(hosts=record.hosts.take_vms(order), **columns)
+
+
+@pytest.fixture(scope="session", name="powered")
+def _powered() -> Callable[..., PoweredTelemetry]:
+    return powered
 
 
 @pytest.fixture(scope="session", name="later")

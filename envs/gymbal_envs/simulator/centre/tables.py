@@ -6,15 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.centre import layout as at
 from gymbal_envs.simulator.cluster.network import NO_LINK
 from gymbal_envs.simulator.compile import Demand, Floats, Ints, kernel, lean_kernel
+from gymbal_envs.simulator.occupancy import NUM_SCRATCH
+from gymbal_envs.simulator.whole_host import NUM_ACTIVE
 
 
 class Tables(NamedTuple):
-    """C centres; of one centre (`centre_rows`) all but ``constants`` lack the first axis."""
+    """C centres; of one centre (`centre_rows`) all but the constants lack the first axis."""
 
     constants: Floats  # (NUM_CONSTANTS,)
+    host_constants: Floats  # those of the kernels of one host: `gymbal_envs.simulator.layout`
     plan: Floats  # (C, NUM_PLAN) how VMs move: `cluster.migration_layout`
     world: Floats  # (C, NUM_WORLD)
     world_host: Floats  # (C, NUM_WORLD_HOST, H)
@@ -28,6 +32,20 @@ class Tables(NamedTuple):
     history: Floats  # (C, V, HISTORY)
     outcome: Floats  # (C, NUM_OUTCOME, V)
     host_outcome: Floats  # (C, NUM_HOST_OUTCOME, H)
+    program: Floats  # (C, V, NUM_ACTIVE) as the kernels of one host take it; V = 0: no contention
+    sharing: Floats  # (C, NUM_SHARING, V), with as many VMs
+
+
+class Bench(NamedTuple):
+    """One host as the kernels of `gymbal_envs.simulator` take it, with room for V VMs."""
+
+    world_vm: Floats  # (NUM_WORLD_VM, V)
+    world_host: Floats  # (NUM_WORLD_HOST,)
+    active: Floats  # (V, NUM_ACTIVE)
+    vm: Floats  # (NUM_VM, V)
+    host: Floats  # (NUM_HOST,)
+    wants: Floats  # (NUM_SCRATCH, V)
+    members: Ints  # (V,)
 
 
 class Scratch(NamedTuple):
@@ -42,6 +60,7 @@ class Scratch(NamedTuple):
     rate: Floats  # (2, V) bytes/s: ASKED, GIVEN
     port: Floats  # (3, L) bytes/s: CAPACITY, CARRIED, overwritten
     port_of: Ints  # (2 H,) port of a host's way out and in; `NO_LINK` between uses
+    bench: Bench  # without room where no VM runs a program
 
 
 LIMITS, WEIGHTS, GRANTS = range(3)
@@ -55,6 +74,7 @@ def centre_rows(t: Tables, c: int) -> Tables:
     """The tables of centre ``c``, views of those of a batch."""
     return Tables(
         t.constants,
+        t.host_constants,
         t.plan[c],
         t.world[c],
         t.world_host[c],
@@ -68,12 +88,14 @@ def centre_rows(t: Tables, c: int) -> Tables:
         t.history[c],
         t.outcome[c],
         t.host_outcome[c],
+        t.program[c],
+        t.sharing[c],
     )
 
 
 @kernel
-def make_scratch(num_hosts: int, num_vms: int) -> Scratch:
-    """Scratch for centres of this size."""
+def make_scratch(num_hosts: int, num_vms: int, num_programs: int) -> Scratch:
+    """Scratch for centres of this size; ``num_programs`` is 0 where there is no contention."""
     return Scratch(
         np.zeros(num_vms, dtype=np.int64),
         np.zeros(num_hosts + 1, dtype=np.int64),
@@ -84,6 +106,15 @@ def make_scratch(num_hosts: int, num_vms: int) -> Scratch:
         np.zeros((2, num_vms)),
         np.zeros((3, min(2 * num_vms, 2 * num_hosts))),
         np.full(2 * num_hosts, NO_LINK, dtype=np.int64),
+        Bench(
+            np.zeros((host_at.NUM_WORLD_VM, num_programs)),
+            np.zeros(host_at.NUM_WORLD_HOST),
+            np.zeros((num_programs, NUM_ACTIVE)),
+            np.zeros((host_at.NUM_VM, num_programs)),
+            np.zeros(host_at.NUM_HOST),
+            np.zeros((NUM_SCRATCH, num_programs)),
+            np.zeros(num_programs, dtype=np.int64),
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from gymbal_envs.simulator.cluster.layout import (
     CORES,
     DAEMONS,
     DEVICE_WRITE,
+    DRAINS,
     EXISTS,
     FAR,
     FAR_AT,
@@ -32,8 +33,10 @@ from gymbal_envs.simulator.cluster.layout import (
     POOL_TOLD,
     RESERVED,
     ROOM,
+    RUNS,
     SERVES,
     SIZE,
+    WAITING,
     WRITING,
 )
 from gymbal_envs.simulator.cluster.tables import Tables
@@ -95,7 +98,7 @@ def budget_bytes(t: Tables, h: int) -> float:
 @lean_kernel
 def room_bytes(t: Tables, h: int) -> float:
     """What an arriving VM may have reserved on a host."""
-    if t.member[h, EXISTS] == 0.0:
+    if t.member[h, RUNS] == 0.0:
         return 0.0
     return max(budget_bytes(t, h) - held_bytes(t, h), 0.0)
 
@@ -104,7 +107,7 @@ def room_bytes(t: Tables, h: int) -> float:
 def lendable_bytes(t: Tables, h: int) -> float:
     """What a host would lend: what is free above a watermark, or the rest of its fixed pool."""
     member = t.member[h]
-    if member[EXISTS] == 0.0 or member[SERVES] == 0.0:
+    if member[RUNS] == 0.0 or member[SERVES] == 0.0 or member[DRAINS] > 0.0:
         return 0.0
     beside = member[RESERVED] + member[LEFT_HERE] + member[LENT]
     free = member[PHYSICAL] - beside - held_bytes(t, h)
@@ -157,7 +160,8 @@ def keep_books(t: Tables) -> None:
         t.member[h, LENDABLE] = lendable_bytes(t, h)
         for v in range(t.vm.shape[2]):
             here = t.world_vm[h, PRESENT, v] > 0.0
-            t.guest[h, SIZE, v] = size_of(t, h, v) if here else 0.0
+            asked = here or t.guest[h, WAITING, v] > 0.0
+            t.guest[h, SIZE, v] = size_of(t, h, v) if asked else 0.0
             t.guest[h, CLONE_SIZE, v] = clone_size_of(t, h, v) if here else 0.0
 
 

@@ -14,6 +14,7 @@ from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.cluster import layout as at
 from gymbal_envs.simulator.cluster import migration_layout as move_at
 from gymbal_envs.simulator.cluster.books import clone_size_of, room_bytes
+from gymbal_envs.simulator.cluster.power import stay_on
 from gymbal_envs.simulator.cluster.slots import (
     clear_slot,
     copy_slot,
@@ -37,6 +38,7 @@ def order_clone(t: Tables, d: HostTables, h: int, v: int, target: int) -> bool:
     slot, size = vacant_slot(t, target), clone_size_of(t, h, v)
     if slot < 0 or size > room_bytes(t, target):
         return False
+    stay_on(t, target)
     t.world_vm[h, host_at.SHARES, v] *= 0.5  # the owner's weight is that of both
     _divide_demand(t, d, h, v)
     copy_slot(t, d, h, v, target, slot)

@@ -12,20 +12,33 @@ from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
 from gymbal_envs.simulator.cluster import layout as at
 from gymbal_envs.simulator.cluster.loading import load_cluster
 from gymbal_envs.simulator.cluster.params import ClusterParams
-from gymbal_envs.simulator.cluster.readings import MEASURED, measured, read_cluster
+from gymbal_envs.simulator.cluster.readings import (
+    MEASURED,
+    measured,
+    read_cluster,
+    read_powered,
+)
 from gymbal_envs.simulator.cluster.tables import HostTables, Tables
 from gymbal_envs.simulator.cluster.transition import advance_clusters, begin_cluster
 from gymbal_envs.simulator.engine import Engine
+from gymbal_envs.simulator.host_power import (
+    NUM_POWER_FIXED,
+    NUM_POWER_OUTCOME,
+    NUM_POWER_STATE,
+)
 from gymbal_envs.simulator.params import PhysicsParams
 from gymbal_envs.simulator.work_sharing import WorkSharing
+from gymbal_runtime.centre.orders import LEAVE
+from gymbal_runtime.centre.rules.power import NUM_LEVELS
 from gymbal_runtime.cluster.orders import Orders
+from gymbal_runtime.cluster.powered import PoweredTelemetry
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
 from gymbal_runtime.command import Command
 
 Floats = NDArray[np.float64]
 
 _PER_CLUSTER = ("cluster", "pages", "link")
-_PER_HOST = ("member", "guest", "slot")
+_PER_HOST = ("member", "guest", "slot", "power", "power_fixed", "power_outcome", "watts")
 
 
 class ClusterEngine:
@@ -67,6 +80,10 @@ class ClusterEngine:
         self.slot = np.zeros((n, v, at.FAR_AT + h))
         self.pages = np.zeros((c, at.NUM_PAGES, h, h))
         self.link = np.zeros((c, at.NUM_LINK, 2 * h + 2))
+        self.power = np.zeros((n, NUM_POWER_STATE))
+        self.power_fixed = np.zeros((n, NUM_POWER_FIXED))
+        self.power_outcome = np.zeros((n, NUM_POWER_OUTCOME))
+        self.watts = np.zeros((n, NUM_LEVELS))
         self.orders = np.zeros((c, at.NUM_ORDER, h, v))
         self._tables = Tables(**{name: self._table(name) for name in Tables._fields})
         self._host_tables = HostTables(**{name: self._table(name) for name in HostTables._fields})
@@ -96,10 +113,18 @@ class ClusterEngine:
             load_cluster(self, c, scenario)
             begin_cluster(self._tables, c)
 
-    def step(self, orders: Orders, local: Command, num_ticks: int | None = None) -> None:
+    def step(
+        self, orders: Orders, local: Command, num_ticks: int | None = None, goes_on: bool = False
+    ) -> None:
         """Carry out orders and the commands for (C * H, V) VMs and advance, by one interval.
 
         What cannot be done is refused and counted.
+
+        Args:
+            orders: to the clusters.
+            local: to their hosts.
+            num_ticks: physics steps; by default those of one interval.
+            goes_on: this is a further part of the same interval: what happened is added up.
 
         Raises:
             ValueError: if the orders do not fit the clusters.
@@ -111,16 +136,23 @@ class ClusterEngine:
         self.orders[:, at.ORDER_TARGET] = orders.target
         self.member[:, at.POOL_TOLD] = orders.pool_bytes.reshape(-1)
         self.cluster[:, at.POOLED] = (~np.isnan(orders.pool_bytes)).any(axis=1)
+        self.member[:, at.POWER_TOLD] = LEAVE if orders.power is None else orders.power.reshape(-1)
         ticks = self.params.clock.ticks_per_decision if num_ticks is None else num_ticks
-        self.interval_s = ticks * self.params.clock.tick_s
-        self.work.run(lambda first, last: self._advance(first, last, ticks))
+        passed_s = self.interval_s if goes_on else 0.0
+        self.interval_s = passed_s + ticks * self.params.clock.tick_s
+        self.work.run(lambda first, last: self._advance(first, last, ticks, goes_on))
 
-    def _advance(self, first: int, last: int, ticks: int) -> None:
-        advance_clusters(first, last, ticks, self._tables, self._host_tables, self.orders)
+    def _advance(self, first: int, last: int, ticks: int, goes_on: bool) -> None:
+        tables = (self._tables, self._host_tables, self.orders)
+        advance_clusters(first, last, ticks, goes_on, *tables)
 
     def telemetry(self) -> ClusterTelemetry:
         """What the clusters report now."""
         return read_cluster(self)
+
+    def powered_telemetry(self) -> PoweredTelemetry:
+        """The same, with what hosts draw and which VMs wait for one."""
+        return read_powered(self)
 
     def measured(self, names: Iterable[str] = MEASURED) -> dict[str, Floats]:
         """What happened in the last interval, one number per cluster; see `readings.measured`."""

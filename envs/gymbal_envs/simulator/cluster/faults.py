@@ -7,6 +7,7 @@ import math
 from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.cluster import layout as at
 from gymbal_envs.simulator.cluster import migration_layout as move_at
+from gymbal_envs.simulator.cluster.arrivals import meet_arrivals
 from gymbal_envs.simulator.cluster.books import count_lent
 from gymbal_envs.simulator.cluster.moves import give_up
 from gymbal_envs.simulator.cluster.slots import clear_slot, share_cache_anew
@@ -31,6 +32,8 @@ def meet_events(t: Tables, d: HostTables) -> None:
                 stop_vm(t, d, h, v)
             else:
                 following = min(following, t.guest[h, at.STOPS_AT, v])
+    if t.cluster[at.QUEUES] > 0.0:
+        following = min(following, meet_arrivals(t, d))
     t.cluster[at.NEXT_EVENT] = following
     count_lent(t)
 

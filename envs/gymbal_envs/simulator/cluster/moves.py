@@ -15,6 +15,7 @@ from gymbal_envs.simulator.cluster import migration_layout as move_at
 from gymbal_envs.simulator.cluster.books import room_bytes, size_of
 from gymbal_envs.simulator.cluster.migration import advance_move, cancel_move, start_move
 from gymbal_envs.simulator.cluster.migration_passes import left_bytes, pass_bytes
+from gymbal_envs.simulator.cluster.power import stay_on
 from gymbal_envs.simulator.cluster.slots import (
     clear_slot,
     copy_slot,
@@ -49,6 +50,7 @@ def order_move(t: Tables, h: int, v: int, target: int) -> bool:
     slot, size = vacant_slot(t, target), size_of(t, h, v)
     if slot < 0 or size > room_bytes(t, target):
         return False
+    stay_on(t, target)
     t.member[target, at.RESERVED] += size
     t.guest[target, at.ARRIVING, slot] = 1.0
     guest[at.MOVE_TARGET, v], guest[at.MOVE_SLOT, v] = target, slot

@@ -8,6 +8,7 @@ from __future__ import annotations
 from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.cluster import layout as at
 from gymbal_envs.simulator.cluster import migration_layout as move_at
+from gymbal_envs.simulator.cluster.arrivals import order_place
 from gymbal_envs.simulator.cluster.books import lendable_bytes
 from gymbal_envs.simulator.cluster.clones import order_clone, order_merge
 from gymbal_envs.simulator.cluster.moves import order_cancel, order_move
@@ -19,6 +20,7 @@ from gymbal_runtime.cluster.orders import (
     CLONE,
     MERGE,
     MIGRATE,
+    PLACE,
     RECALL,
     SQUEEZE,
     WAIT,
@@ -34,7 +36,10 @@ def obey_orders(t: Tables, d: HostTables, order: Floats) -> None:
             if verb == WAIT:
                 continue
             target = int(order[at.ORDER_TARGET, h, v])
-            done = t.world_vm[h, host_at.PRESENT, v] > 0.0 and _obey(t, d, h, v, verb, target)
+            if verb == PLACE:
+                done = order_place(t, d, h, v, target)
+            else:
+                done = t.world_vm[h, host_at.PRESENT, v] > 0.0 and _obey(t, d, h, v, verb, target)
             if not done:
                 t.guest[h, at.REFUSED, v] += 1.0
 

@@ -91,6 +91,8 @@ def _called_back(t: Tables, h: int, reach: float) -> float:
     if lent <= 0.0:
         member[at.CALLING] = 0.0
         return 0.0
+    if member[at.DRAINS] > 0.0:
+        return min(reach, lent)
     if member[at.POOL_TOLD] >= 0.0:  # a fixed pool: only what exceeds it
         return min(max(lent - member[at.POOL_TOLD], 0.0), reach)
     physical = t.member[h, at.PHYSICAL]

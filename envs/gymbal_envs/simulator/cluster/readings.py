@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,24 @@ from numpy.typing import NDArray
 from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.cluster import layout as at
 from gymbal_envs.simulator.cluster import migration_layout as move_at
+from gymbal_envs.simulator.host_power import (
+    ENERGY,
+    FULL_S,
+    NUM_STATES,
+    SLEEP_W,
+    SLEEPS,
+    STATE,
+    STATE_S,
+    STATE_TIME,
+    WAKE_S,
+    WAKE_W,
+    WAKES,
+)
 from gymbal_envs.simulator.readings import read_telemetry
+from gymbal_runtime.centre.telemetry import ON
+from gymbal_runtime.cluster.powered import PoweredTelemetry
 from gymbal_runtime.cluster.telemetry import NOBODY, ClusterTelemetry
+from gymbal_runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from gymbal_envs.simulator.cluster.engine import ClusterEngine
@@ -26,6 +43,45 @@ DIRTY_WINDOW_S = 1.0
 
 def read_cluster(engine: ClusterEngine) -> ClusterTelemetry:
     """What every cluster reports now."""
+    return ClusterTelemetry(**_columns(engine))
+
+
+def read_powered(engine: ClusterEngine) -> PoweredTelemetry:
+    """The same with what hosts draw, and who waits for a host.
+
+    Nothing is said of VMs that have not come yet.
+    """
+    shape = (engine.num_clusters, engine.num_hosts)
+    rows = (*shape, engine.num_vms)
+    columns, guest = _columns(engine), engine.guest
+    waiting = guest[:, at.WAITING] > 0
+    hosts: Telemetry = columns["hosts"]
+    known = hosts.present | waiting
+    now = np.repeat(engine.cluster[:, at.TIME], engine.num_hosts)[:, None]
+    columns["hosts"] = replace(
+        hosts,
+        shares=np.where(known, hosts.shares, 0.0),
+        memory_max_bytes=np.where(known, hosts.memory_max_bytes, 0.0),
+        memory_min_bytes=np.where(known, hosts.memory_min_bytes, 0.0),
+    )
+    return PoweredTelemetry(
+        state=engine.power[:, STATE].astype(np.int64).reshape(shape),
+        state_s=engine.power[:, STATE_S].reshape(shape).copy(),
+        draining=(engine.member[:, at.DRAINS] > 0).reshape(shape),
+        cores=engine.member[:, at.CORES].reshape(shape).copy(),
+        watts=engine.member[:, at.WATTS].reshape(shape).copy(),
+        power_w=engine.watts.reshape(*shape, -1).copy(),
+        sleep_w=engine.power_fixed[:, SLEEP_W].reshape(shape).copy(),
+        wake_s=engine.power_fixed[:, WAKE_S].reshape(shape).copy(),
+        wake_w=engine.power_fixed[:, WAKE_W].reshape(shape).copy(),
+        waiting=waiting.reshape(rows),
+        waited_s=np.where(waiting, now - guest[:, at.ARRIVED_AT], 0.0).reshape(rows),
+        **columns,
+    )
+
+
+def _columns(engine: ClusterEngine) -> dict[str, Any]:
+    """What every cluster reports, by field."""
     hosts = read_telemetry(engine.hosts)
     shape = (engine.num_clusters, engine.num_hosts)
     rows = (*shape, engine.num_vms)
@@ -42,38 +98,38 @@ def read_cluster(engine: ClusterEngine) -> ClusterTelemetry:
     def of_vm(values: NDArray[T]) -> NDArray[T]:
         return values.reshape(rows).copy()
 
-    return ClusterTelemetry(
-        hosts=hosts,
-        exists=of_host(member[:, at.EXISTS] > 0),
-        lends=of_host(member[:, at.SERVES] > 0),
-        site=of_host(member[:, at.SITE].astype(np.int64)),
-        capacity_bytes=of_host(member[:, at.PHYSICAL]),
-        lent_bytes=of_host(member[:, at.LENT]),
-        reserved_bytes=of_host(member[:, at.RESERVED] + member[:, at.LEFT_HERE]),
-        pool_bytes=of_host(member[:, at.POOL]),
-        room_bytes=of_host(member[:, at.ROOM]),
-        lendable_bytes=of_host(member[:, at.LENDABLE]),
-        nic_bytes_s=of_host(member[:, at.NIC]),
-        sent_bytes_s=of_host(member[:, at.SENT] / seconds),
-        received_bytes_s=of_host(member[:, at.RECEIVED] / seconds),
-        far_latency_s=of_host(member[:, at.FAR_WAIT]),
-        vm_id=of_vm(np.where(present, guest[:, at.IDENTITY], NOBODY).astype(np.int64)),
-        size_bytes=of_vm(guest[:, at.SIZE]),
-        clone_bytes=of_vm(guest[:, at.CLONE_SIZE]),
-        far_bytes=of_vm(guest[:, at.FAR]),
-        borrowing=of_vm(guest[:, at.BORROWING] > 0),
-        boosted=of_vm(present & (guest[:, at.BOOSTED_UNTIL] > now)),
-        dirty_rate_bytes_s=of_vm(np.where(present, rate, np.nan)),
-        dirty_set_bytes=of_vm(np.where(present, writes, np.nan)),
-        move_phase=of_vm(phase.astype(np.int64)),
-        move_target=of_vm(np.where(moving, guest[:, at.MOVE_TARGET], NOBODY).astype(np.int64)),
-        move_progress=of_vm(np.where(moving, engine.slot[:, :, move_at.PASS_DONE], 0.0)),
-        move_s=of_vm(np.where(moving, now - guest[:, at.MOVE_SINCE], 0.0)),
-        arriving=of_vm(guest[:, at.ARRIVING] > 0),
-        clonable=of_vm(present & (guest[:, at.CLONABLE] > 0)),
-        twin=of_vm(guest[:, at.TWIN_HOST].astype(np.int64)),
-        pinned=of_vm(present & (engine.hosts.vm[:, host_at.DEVICE_MODE] > 0)),
-    )
+    return {
+        "hosts": hosts,
+        "exists": of_host(member[:, at.EXISTS] > 0),
+        "lends": of_host(member[:, at.SERVES] > 0),
+        "site": of_host(member[:, at.SITE].astype(np.int64)),
+        "capacity_bytes": of_host(member[:, at.PHYSICAL]),
+        "lent_bytes": of_host(member[:, at.LENT]),
+        "reserved_bytes": of_host(member[:, at.RESERVED] + member[:, at.LEFT_HERE]),
+        "pool_bytes": of_host(member[:, at.POOL]),
+        "room_bytes": of_host(member[:, at.ROOM]),
+        "lendable_bytes": of_host(member[:, at.LENDABLE]),
+        "nic_bytes_s": of_host(member[:, at.NIC]),
+        "sent_bytes_s": of_host(member[:, at.SENT] / seconds),
+        "received_bytes_s": of_host(member[:, at.RECEIVED] / seconds),
+        "far_latency_s": of_host(member[:, at.FAR_WAIT]),
+        "vm_id": of_vm(np.where(present, guest[:, at.IDENTITY], NOBODY).astype(np.int64)),
+        "size_bytes": of_vm(guest[:, at.SIZE]),
+        "clone_bytes": of_vm(guest[:, at.CLONE_SIZE]),
+        "far_bytes": of_vm(guest[:, at.FAR]),
+        "borrowing": of_vm(guest[:, at.BORROWING] > 0),
+        "boosted": of_vm(present & (guest[:, at.BOOSTED_UNTIL] > now)),
+        "dirty_rate_bytes_s": of_vm(np.where(present, rate, np.nan)),
+        "dirty_set_bytes": of_vm(np.where(present, writes, np.nan)),
+        "move_phase": of_vm(phase.astype(np.int64)),
+        "move_target": of_vm(np.where(moving, guest[:, at.MOVE_TARGET], NOBODY).astype(np.int64)),
+        "move_progress": of_vm(np.where(moving, engine.slot[:, :, move_at.PASS_DONE], 0.0)),
+        "move_s": of_vm(np.where(moving, now - guest[:, at.MOVE_SINCE], 0.0)),
+        "arriving": of_vm(guest[:, at.ARRIVING] > 0),
+        "clonable": of_vm(present & (guest[:, at.CLONABLE] > 0)),
+        "twin": of_vm(guest[:, at.TWIN_HOST].astype(np.int64)),
+        "pinned": of_vm(present & (engine.hosts.vm[:, host_at.DEVICE_MODE] > 0)),
+    }
 
 
 def dirtying(engine: ClusterEngine) -> tuple[Floats, Floats]:
@@ -124,6 +180,35 @@ HOST_SUMS = {
 }
 """What `measured` adds up over its hosts."""
 MEASURED = (*VM_SUMS, *HOST_SUMS)
+
+
+POWER_SUMS = {
+    "on_s": STATE_TIME + ON,
+    "full_s": FULL_S,
+    "sleeps": SLEEPS,
+    "wakes": WAKES,
+}
+"""What `power_measured` adds up over a cluster's hosts, by name."""
+WAITING_SUMS = {"waited_s": at.WAITED_S, "vms_placed": at.PLACED}
+"""What it adds up over its VMs."""
+
+
+def power_measured(engine: ClusterEngine) -> dict[str, Floats]:
+    """What the last interval took of hosts that can sleep and of VMs that came, (C,) each.
+
+    ``energy_j``, ``on_s`` and ``full_s`` (of host time), ``sleeps``, ``wakes``,
+    ``power_orders_refused``, ``waited_s`` (of VM time) and ``vms_placed``.
+    """
+    c, h = engine.num_clusters, engine.num_hosts
+    out = engine.power_outcome.reshape(c, h, -1)
+    vms = engine.guest.reshape(c, h, at.NUM_GUEST, -1)
+    refused = engine.member[:, at.POWER_REFUSED].reshape(c, h)
+    return {
+        "energy_j": out[:, :, ENERGY : ENERGY + NUM_STATES].sum(axis=(1, 2)),
+        **{name: out[:, :, row].sum(axis=1) for name, row in POWER_SUMS.items()},
+        **{name: vms[:, :, row].sum(axis=(1, 2)) for name, row in WAITING_SUMS.items()},
+        "power_orders_refused": refused.sum(axis=1),
+    }
 
 
 def measured(engine: ClusterEngine, names: Iterable[str] = MEASURED) -> dict[str, Floats]:

@@ -12,8 +12,11 @@ from gymbal_envs.simulator.compile import lean_kernel
 
 @lean_kernel
 def vacant_slot(t: Tables, h: int) -> int:
-    """First slot of a host that is neither held nor reserved; -1 where there is none."""
-    if t.member[h, at.EXISTS] > 0.0:
+    """First slot of a host that is neither held nor reserved; -1 where there is none.
+
+    Nor has a host any that is not on.
+    """
+    if t.member[h, at.RUNS] > 0.0:
         for v in range(t.vm.shape[2]):
             if t.world_vm[h, host_at.PRESENT, v] == 0.0 and t.guest[h, at.ARRIVING, v] == 0.0:
                 return v

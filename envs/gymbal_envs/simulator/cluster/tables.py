@@ -27,6 +27,10 @@ class Tables(NamedTuple):
     slot: Floats  # (H, V, FAR_AT + H)
     pages: Floats  # (NUM_PAGES, H, H)
     link: Floats  # (NUM_LINK, 2 H + 2)
+    power: Floats  # (H, NUM_POWER_STATE), as the next three: `gymbal_envs.simulator.host_power`
+    power_fixed: Floats  # (H, NUM_POWER_FIXED)
+    power_outcome: Floats  # (H, NUM_POWER_OUTCOME)
+    watts: Floats  # (H, NUM_LEVELS) by utilisation
 
 
 class HostTables(NamedTuple):
@@ -74,6 +78,10 @@ def cluster_rows(t: Tables, c: int) -> Tables:
         t.slot[first:last],
         t.pages[c],
         t.link[c],
+        t.power[first:last],
+        t.power_fixed[first:last],
+        t.power_outcome[first:last],
+        t.watts[first:last],
     )
 
 

@@ -6,11 +6,13 @@ import numpy as np
 
 from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.cluster import layout as at
+from gymbal_envs.simulator.cluster.arrivals import charge_waiting
 from gymbal_envs.simulator.cluster.books import count_memory, keep_books, set_budgets
 from gymbal_envs.simulator.cluster.far_memory import prepare_far, settle_far
 from gymbal_envs.simulator.cluster.faults import meet_events
 from gymbal_envs.simulator.cluster.moves import advance, cap_targets, land
 from gymbal_envs.simulator.cluster.obeying import obey_orders
+from gymbal_envs.simulator.cluster.power import draw_power, obey_power
 from gymbal_envs.simulator.cluster.tables import (
     MOVER,
     MOVER_SLOT,
@@ -44,7 +46,13 @@ def begin_cluster(batch: Tables, c: int) -> None:
 
 @kernel
 def advance_clusters(
-    first: int, last: int, num_ticks: int, batch: Tables, batch_hosts: HostTables, orders: Floats
+    first: int,
+    last: int,
+    num_ticks: int,
+    goes_on: bool,
+    batch: Tables,
+    batch_hosts: HostTables,
+    orders: Floats,
 ) -> None:
     """Carry out the orders of clusters ``first <= c < last`` and advance by ``num_ticks``.
 
@@ -52,6 +60,7 @@ def advance_clusters(
         first: cluster to begin with.
         last: the one after the last.
         num_ticks: physics steps.
+        goes_on: what happened is added to that of the interval before.
         batch: tables of C clusters: each with a leading axis of C or N = C H.
         batch_hosts: the same.
         orders: (C, NUM_ORDER, H, V).
@@ -61,6 +70,8 @@ def advance_clusters(
     wants, members = np.zeros((NUM_SCRATCH, num_vms)), np.zeros(num_vms, dtype=np.int64)
     for c in range(first, last):
         t, d = cluster_rows(batch, c), host_rows(batch_hosts, c, num_hosts)
+        if not goes_on:
+            _forget_interval(t)
         _begin_interval(t, d, orders[c])
         for _ in range(num_ticks):
             busy = _begin_tick(t, d, s)
@@ -73,6 +84,10 @@ def advance_clusters(
                     )  # fmt: skip
                 else:
                     d.host[h, host_at.TICK] += 1.0
+            if t.cluster[at.QUEUES] > 0.0:
+                charge_waiting(t)
+            if t.cluster[at.POWERED] > 0.0:
+                draw_power(t)
             t.cluster[at.TIME] += t.cluster[at.K_TICK]
             if t.cluster[at.AWAY] > 0.0:
                 settle_far(t)
@@ -83,11 +98,19 @@ def advance_clusters(
 
 
 @lean_kernel
-def _begin_interval(t: Tables, d: HostTables, orders: Floats) -> None:
-    """Carry out orders to the cluster and commands to its hosts; (NUM_ORDER, H, V) orders."""
+def _forget_interval(t: Tables) -> None:
+    """Nothing has happened yet."""
     t.outcome[:] = 0.0
     t.guest[:, at.DOWN_S :] = 0.0
     t.member[:, at.IDLE_BYTE_S :] = 0.0
+    t.power_outcome[:] = 0.0
+
+
+@lean_kernel
+def _begin_interval(t: Tables, d: HostTables, orders: Floats) -> None:
+    """Carry out orders to the cluster and commands to its hosts; (NUM_ORDER, H, V) orders."""
+    if t.cluster[at.POWERED] > 0.0:
+        obey_power(t)
     obey_orders(t, d, orders)
     cap_targets(t, d)
     for h in range(t.member.shape[0]):

@@ -37,6 +37,13 @@ class Draft:
         seen: what was read from it.
         margin_frac: 1, part of a target's memory that a move leaves free.
         moves_per_host: VMs that may be on their way out of a host at once.
+
+    Attributes:
+        told: the orders.
+        room: (C, H) what is left of what is legal to reserve.
+        headroom: (C, H) what is left of what may be needed.
+        slots: (C, H) vacant.
+        leaving: (C, H) VMs on their way out.
     """
 
     telemetry: ClusterTelemetry
@@ -44,18 +51,18 @@ class Draft:
     margin_frac: float
     moves_per_host: int
     told: Orders = field(init=False)
-    _room: Floats = field(init=False)  # (C, H) left of what is legal to reserve
-    _headroom: Floats = field(init=False)  # (C, H) left of what may be needed
-    _slots: Ints = field(init=False)  # (C, H) vacant
-    _leaving: Ints = field(init=False)  # (C, H) VMs on their way out
+    room: Floats = field(init=False)
+    headroom: Floats = field(init=False)
+    slots: Ints = field(init=False)
+    leaving: Ints = field(init=False)
 
     def __post_init__(self) -> None:
         self.told = Orders.none(*self.telemetry.shape)
-        self._room = self.telemetry.room_bytes.copy()
+        self.room = self.telemetry.room_bytes.copy()
         margin = self.margin_frac * self.telemetry.capacity_bytes
-        self._headroom = self.seen.headroom_bytes - margin
-        self._slots = self.telemetry.vacant.sum(axis=2)
-        self._leaving = leaving(self.telemetry).sum(axis=2)
+        self.headroom = self.seen.headroom_bytes - margin
+        self.slots = self.telemetry.vacant.sum(axis=2)
+        self.leaving = leaving(self.telemetry).sum(axis=2)
 
     def tell(self, verb: int, wanted: Bools) -> None:
         """Give an order without a target to the wanted VMs (C, H, V) that wait and where legal."""
@@ -74,7 +81,7 @@ class Draft:
         pairs = self.seen.legal.migrate if verb == MIGRATE else self.seen.legal.clone
         calm = ~self.seen.suffering.any(axis=2) & (self._mean_steal() <= MOST_STEAL)
         needed = self._needed(verb)
-        fits: Bools = needed[..., None] <= self._headroom[:, None, None, :]
+        fits: Bools = needed[..., None] <= self.headroom[:, None, None, :]
         fits &= pairs & calm[:, None, None, :]
         return fits
 
@@ -90,7 +97,7 @@ class Draft:
         """
         targets = self.good_targets(verb)
         waiting = np.where(targets.any(axis=3) & np.isfinite(urgency), urgency, -np.inf)
-        waiting[self._leaving >= self.moves_per_host] = -np.inf
+        waiting[self.leaving >= self.moves_per_host] = -np.inf
         for _ in range(MOST_MOVES):
             flat = waiting.reshape(len(waiting), -1)
             first = flat.argmax(axis=1)
@@ -100,7 +107,7 @@ class Draft:
             host, slot = np.divmod(first[clusters], self.telemetry.num_vms)
             waiting[clusters, host, slot] = -np.inf
             self._send(clusters, host, slot, targets[clusters, host, slot], verb)
-            full = self._leaving >= self.moves_per_host
+            full = self.leaving >= self.moves_per_host
             waiting[full] = -np.inf
 
     def _send(self, clusters: Ints, host: Ints, slot: Ints, fits: Bools, verb: int) -> None:
@@ -109,9 +116,9 @@ class Draft:
         at = (clusters, host, slot)
         size = (telemetry.size_bytes if verb == MIGRATE else telemetry.clone_bytes)[at]
         needed = self._needed(verb)[at]
-        room, headroom = self._room[clusters], self._headroom[clusters]
+        room, headroom = self.room[clusters], self.headroom[clusters]
         fits = fits & (size[:, None] <= room) & (needed[:, None] <= headroom)
-        fits &= self._slots[clusters] > 0
+        fits &= self.slots[clusters] > 0
         capacity = np.maximum(telemetry.capacity_bytes[clusters], 1.0)
         load = (
             telemetry.received_bytes_s[clusters] / np.maximum(telemetry.nic_bytes_s, 1.0)[clusters]
@@ -122,10 +129,10 @@ class Draft:
         clusters, host, slot, goal = (a[found] for a in (clusters, host, slot, goal))
         self.told.verb[clusters, host, slot] = verb
         self.told.target[clusters, host, slot] = goal
-        self._room[clusters, goal] -= size[found]
-        self._headroom[clusters, goal] -= needed[found]
-        self._slots[clusters, goal] -= 1
-        self._leaving[clusters, host] += 1
+        self.room[clusters, goal] -= size[found]
+        self.headroom[clusters, goal] -= needed[found]
+        self.slots[clusters, goal] -= 1
+        self.leaving[clusters, host] += 1
 
     def _needed(self, verb: int) -> Floats:
         """What a move would need at its target in the end, (C, H, V) bytes."""

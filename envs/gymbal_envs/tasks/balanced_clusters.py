@@ -1,0 +1,95 @@
+"""Clusters whose hosts divide their memory by themselves, whatever is decided about the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gymbal_envs.simulator.cluster.engine import ClusterEngine
+from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
+from gymbal_envs.tasks.config import ClusterSettings, TaskConfig
+from gymbal_envs.tasks.recording import Viewer
+from gymbal_runtime.agent import Agent
+from gymbal_runtime.cluster.orders import Orders
+from gymbal_runtime.cluster.spare import leave_spare
+from gymbal_runtime.cluster.squeeze import squeeze
+from gymbal_runtime.cluster.telemetry import ClusterTelemetry
+from gymbal_runtime.command import Command
+from gymbal_runtime.guard import guard
+from gymbal_runtime.heuristics.static import Static
+
+STATIC_ROOM_FRAC = 0.1
+"""Part of a host that a static division leaves free for arrivals."""
+
+RecordT = TypeVar("RecordT", bound=ClusterTelemetry)
+
+
+class BalancedClusters(Worlds[RecordT, Orders]):
+    """C clusters with a local agent on every host; orders come on top.
+
+    Args:
+        source: scenario by number.
+        num_worlds: C.
+        shape: of each.
+        config: the task.
+        num_threads: of the engine.
+        encode: False leaves observations empty, for clusters that nobody learns from.
+        propose: False asks no heuristic either: such clusters take orders only.
+    """
+
+    engine: ClusterEngine
+
+    def __init__(
+        self,
+        source: ScenarioSource,
+        num_worlds: int,
+        shape: WorldShape,
+        config: TaskConfig,
+        num_threads: int = 1,
+        encode: bool = True,
+        propose: bool = True,
+    ) -> None:
+        super().__init__(source, num_worlds, shape, config, encode, propose)
+        settings = config.cluster or ClusterSettings()
+        self.engine = ClusterEngine(
+            num_worlds, shape.num_hosts, shape.num_vms, shape.num_knots, config.physics,
+            settings.params, num_threads,
+        )  # fmt: skip
+        self.codec = config.codec
+        self.local: Agent = settings.local.agent()
+        self._static = Static()
+        self._kept_frac = settings.local.kept_frac
+        self._clear()
+
+    def local_command(self, orders: Orders) -> Command:
+        """What the hosts are told beside the orders, (C * H, V).
+
+        Where local agents do not balance, memory is divided statically, by shares; there as well a
+        part stays free, or nobody could ever come.
+        """
+        hosts = self.telemetry.hosts
+        balanced = self.local.act(hosts).balloon_bytes
+        fixed = np.repeat(~orders.balance, self.num_hosts)[:, None]
+        if fixed.any():
+            kept = replace(hosts, budget_bytes=hosts.budget_bytes * (1.0 - STATIC_ROOM_FRAC))
+            balanced = np.where(fixed, self._static.act(kept).balloon_bytes, balanced)
+        command = Command(balanced)
+        spared = leave_spare(command, hosts, self._kept_frac).balloon_bytes
+        command = Command(np.where(fixed, balanced, spared))
+        allowed, _ = guard(squeeze(command, self.telemetry), hosts, self.config.guard)
+        return allowed
+
+    def viewer(self) -> Viewer:
+        """Somebody who watches cluster 0 from now on."""
+        from gymbal_envs.tasks.cluster_viewer import ClusterViewer
+
+        return ClusterViewer(self)
+
+    def _reset_agents(self, ended: NDArray[np.bool_] | None = None) -> None:
+        super()._reset_agents(ended)
+        rows = None if ended is None else np.repeat(ended, self.num_hosts)
+        for agent in (self.local, self._static):
+            agent.reset(self.num_worlds * self.num_hosts, self.num_vms, rows)

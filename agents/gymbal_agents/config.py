@@ -13,7 +13,7 @@ import msgspec
 from gymbal_agents.lookahead import Lookahead
 from gymbal_envs.scenarios.source import ScenarioConfig
 from gymbal_envs.tasks.config import TaskConfig
-from gymbal_runtime.tasks import OVERLOAD
+from gymbal_runtime.tasks import OVERLOAD, PLACEMENT
 
 T = TypeVar("T")
 
@@ -105,10 +105,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what this task cannot do."""
-        if self.lookahead.states and self.task.id != OVERLOAD:
+        if self.lookahead.states and self.task.id not in (OVERLOAD, PLACEMENT):
             raise ValueError(
-                f"lookahead.states ({self.lookahead.states}) is for {OVERLOAD} only; with "
-                f"{self.task.id} set it to 0"
+                f"lookahead.states ({self.lookahead.states}) is for {OVERLOAD} and {PLACEMENT}; "
+                f"with {self.task.id} set it to 0"
             )
 
 

@@ -45,11 +45,11 @@ def fit(policy: MaskedPolicy, known: Known, settings: Lookahead, seed: int, tell
     )
     best, kept = 0.0, copy.deepcopy(policy.network.state_dict())
     rng = np.random.default_rng([seed, 78])
-    scale = float(np.abs(_bounded(train)).max(axis=1).mean()) + 1e-9
+    scale = float(np.abs(_bounded(train)).max(axis=-1).sum() / train.count) + 1e-9
     for number in range(settings.passes):
         for batch in _batches(rng, train):
             gain = th.as_tensor(_bounded(batch) / scale)
-            loss = -(_probability(policy, batch) * gain).sum(1).mean()
+            loss = -(_probability(policy, batch) * gain).flatten(1).sum(1).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             th.nn.utils.clip_grad_norm_(policy.network.parameters(), 1.0)
@@ -67,11 +67,12 @@ def mean_gain(policy: MaskedPolicy, known: Known) -> float:
     with th.no_grad():
         chosen = np.concatenate(
             [
-                _probability(policy, known.take(index)).argmax(1).numpy()
+                _probability(policy, known.take(index)).argmax(-1).numpy()
                 for index in np.array_split(np.arange(known.count), -(-known.count // 2048))
             ]
         )
-    return float(np.take_along_axis(_bounded(known), chosen[:, None], axis=1).mean())
+    reached = np.take_along_axis(_bounded(known), chosen[..., None], axis=-1)
+    return float(reached.sum() / known.count)
 
 
 def _bounded(known: Known) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from sb3_contrib.common.maskable.distributions import MaskableDistribution
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
+from gymbal_agents.candidate_network import CandidateNetwork
 from gymbal_agents.masked import HEAD_START, entropy, log_prob_of, sample
 from gymbal_agents.pair_network import PairNetwork
 from gymbal_agents.set_network import ChoiceNetwork
@@ -27,7 +28,8 @@ class MaskedPolicy(MaskableActorCriticPolicy):
     """Actor-critic policy that chooses one legal action in each of R rows.
 
     The network follows from the observation: with the key ``hosts`` a `PairNetwork`, one row for
-    the whole cluster; otherwise a `ChoiceNetwork`, one row for each VM. Rows without a VM have no
+    the whole cluster; with ``candidates`` a `CandidateNetwork`, otherwise a `ChoiceNetwork`, one
+    row for each VM. Rows without a VM have no
     say: they add nothing to the log-probability or the entropy.
 
     Args:
@@ -150,7 +152,7 @@ def make_network(
     width: int,
     head_start: float = HEAD_START,
     idle_head_start: float | None = None,
-) -> PairNetwork | ChoiceNetwork:
+) -> PairNetwork | ChoiceNetwork | CandidateNetwork:
     """A fresh network for these spaces.
 
     Raises:
@@ -162,6 +164,9 @@ def make_network(
         return PairNetwork(
             features["vms"], features["hosts"], features["cluster"], width, head_start=head_start
         )
+    if "candidates" in features:
+        vms, candidates = features["vms"], features["candidates"]
+        return CandidateNetwork(vms, candidates, features["centre"], width, head_start)
     assert isinstance(action_space, spaces.MultiDiscrete)
     choices = np.unique(action_space.nvec)
     if len(choices) != 1:

@@ -9,7 +9,16 @@ from gymbal_agents.config import TrainConfig
 from gymbal_agents.contest import EvaluateConfig
 from gymbal_agents.summary import Line, Summary
 from gymbal_agents.tables import gains_table, standing_table, verdicts
-from gymbal_runtime.tasks import BALLOON, CACHE, CLUSTER_TASKS, CONSOLIDATION, HOST, OVERLOAD, SITES
+from gymbal_runtime.tasks import (
+    BALLOON,
+    CACHE,
+    CLUSTER,
+    CONSOLIDATION,
+    HOST,
+    OVERLOAD,
+    PLACEMENT,
+    SITES,
+)
 
 
 def evaluation_rows(summary: Summary, name: str) -> list[dict[str, Any]]:
@@ -92,10 +101,15 @@ _USES = {
         "Answers to overloads of a cluster's hosts: who borrows remote memory, who moves where, "
         "who is cloned."
     ),
+    CLUSTER: (
+        "All decisions about a cluster of hosts: who borrows memory or moves, which host sleeps "
+        "and which wakes, where VMs start."
+    ),
     SITES: "Moves of VMs with their disks to another data centre: when, in which order and how.",
     CONSOLIDATION: (
         "Consolidation of a data centre: which VM moves where, which host sleeps and which wakes."
     ),
+    PLACEMENT: "A host for every VM that comes to a data centre.",
 }
 _UNSEEN = "It knows nothing of NUMA, huge pages or shared pages."
 _LIMITS = {
@@ -109,6 +123,10 @@ _LIMITS = {
         "It knows nothing of racks, affinity rules or storage. It cannot see how long an overload "
         "will last, only how long those before did."
     ),
+    CLUSTER: (
+        "It knows nothing of racks, affinity rules, storage or host failures. It cannot see how "
+        "long an overload will last, or who will come."
+    ),
     SITES: (
         "It knows nothing of VMs that talk to each other, of several lines, or of when a VM will "
         "be quiet."
@@ -117,18 +135,22 @@ _LIMITS = {
         "It knows nothing of racks, storage, affinity rules or host failures. It cannot see a jump "
         "of demand before the jump."
     ),
+    PLACEMENT: (
+        "It knows nothing of racks, NUMA, storage or affinity rules, nor how long a VM will stay. "
+        "It cannot move a VM that was placed badly."
+    ),
 }
 
 
 def _row_of(task: str) -> str:
     """Whom a policy decides for."""
-    return "host" if task == CONSOLIDATION else "VM"
+    return "host" if task in (CLUSTER, CONSOLIDATION) else "VM"
 
 
 def _starts(config: TrainConfig) -> str:
     """How the policy is tied to its heuristic, in words."""
     heuristic = config.task.heuristic
-    if config.task.id in CLUSTER_TASKS:
+    if config.task.id in (OVERLOAD, PLACEMENT, SITES):
         return f"Is shown what the heuristic `{heuristic}` proposes, and chooses that or another."
     return (
         f"Corrects what the heuristic `{heuristic}` proposes; a correction of zero is exactly it."

@@ -35,7 +35,7 @@ from gymbal_agents.tables import (
 from gymbal_envs.scenarios.source import make_source
 from gymbal_envs.tasks.open import shape_of
 from gymbal_runtime import __version__
-from gymbal_runtime.tasks import CENTRE_TASKS, OVERLOAD, SITES
+from gymbal_runtime.tasks import CENTRE_TASKS, CLUSTER, OVERLOAD, SITES
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _timeline(contest: Contest, summary: Summary) -> Figure | None:
         return draw_pair(contest, pair, number)
     scenario = make_source(config.scenario, config.split, config.seed)(number)
     shape = shape_of(config.scenario, config.task)
-    if config.task.id in (SITES, *CENTRE_TASKS):
+    if config.task.id in (CLUSTER, SITES, *CENTRE_TASKS):
         makers = {one.name: one.make for one in pair}
         return side_by_side.draw(makers, scenario, shape, config.task)
     return timeline.draw(

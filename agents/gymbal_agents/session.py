@@ -42,6 +42,7 @@ from gymbal_agents.train import make_worlds, train
 from gymbal_envs.scenarios.source import make_source
 from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
 from gymbal_envs.tasks.open import shape_of
+from gymbal_envs.tasks.placement_worlds import PlacementWorlds
 from gymbal_runtime.heuristics import heuristics_of
 from gymbal_runtime.policy_kinds import kind_of
 
@@ -154,7 +155,7 @@ def _look_ahead(config: TrainConfig, progress: Progress, model: Learner) -> None
         make_source(config.scenario, "train", LOOKAHEAD_SEED + config.seed),
         config.ppo.num_envs,
     )
-    assert isinstance(worlds, ClusterWorlds)
+    assert isinstance(worlds, ClusterWorlds | PlacementWorlds)
     known = look_ahead(
         worlds, settings, config.seed, lambda states: progress.update(task, completed=states)
     )

@@ -15,7 +15,9 @@ from gymbal_agents.masked import HEAD_START, ahead, masked
 
 VMS_OF_HOST = ("vms", "host", "present")
 HOSTS_OF_CENTRE = ("hosts", "centre", "present")
+HOSTS_OF_CLUSTER = ("hosts", "cluster", "present")
 """Names of rows, of what they belong to, and of what says which rows are there."""
+KINDS_OF_ROWS = (VMS_OF_HOST, HOSTS_OF_CENTRE, HOSTS_OF_CLUSTER)
 
 
 class SetNetwork(nn.Module):

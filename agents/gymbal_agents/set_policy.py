@@ -1,6 +1,6 @@
 """The set network as a stable-baselines3 policy: a Gaussian around each row's mean corrections.
 
-Rows are the VMs of a host, or the hosts of a data centre.
+Rows are the VMs of a host, or the hosts of a cluster or data centre.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
-from gymbal_agents.set_network import HOSTS_OF_CENTRE, VMS_OF_HOST, SetNetwork
+from gymbal_agents.set_network import KINDS_OF_ROWS, SetNetwork
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -26,8 +26,7 @@ class SetActorCriticPolicy(ActorCriticPolicy):
     Slots without a VM have no say: they add nothing to the log-probability or the entropy.
 
     Args:
-        observation_space: with keys ``vms``, ``host`` and ``present``, or ``hosts``, ``centre`` and
-            ``present``.
+        observation_space: with the keys of one of `KINDS_OF_ROWS`.
         action_space: corrections of each slot, (V,) or (V, A).
         lr_schedule: learning rate by remaining progress.
         width: of the hidden layers.
@@ -52,7 +51,7 @@ class SetActorCriticPolicy(ActorCriticPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         space = self.observation_space
         assert isinstance(space, spaces.Dict)
-        inputs = VMS_OF_HOST if "vms" in space.keys() else HOSTS_OF_CENTRE  # noqa: SIM118
+        inputs = next(kind for kind in KINDS_OF_ROWS if set(kind) == set(space))
         rows, whole, _ = (int(space[name].shape[-1]) for name in inputs)  # type: ignore[index]
         axes = self.action_space.shape[1:]  # type: ignore[index]
         self.network = SetNetwork(rows, whole, self.width, math.prod(axes), inputs)

@@ -16,7 +16,16 @@ from gymbal_agents.contest import Contest
 from gymbal_agents.evaluate import Evaluation
 from gymbal_agents.roster import Contender, Kind
 from gymbal_agents.statistics import Estimate, gap_closed, interquartile_mean, mean
-from gymbal_runtime.tasks import BALLOON, CACHE, CONSOLIDATION, HOST, OVERLOAD, SITES
+from gymbal_runtime.tasks import (
+    BALLOON,
+    CACHE,
+    CLUSTER,
+    CONSOLIDATION,
+    HOST,
+    OVERLOAD,
+    PLACEMENT,
+    SITES,
+)
 
 Floats = NDArray[np.float64]
 
@@ -27,8 +36,10 @@ _KINDS_OF = {
     CACHE: ("cache", "VMs"),
     HOST: ("swap tier", "load", "cache"),
     OVERLOAD: ("swap tier", "far memory", "migration rule", "hosts"),
+    CLUSTER: ("hosts", "load", "migration rule"),
     SITES: ("load", "VMs"),
     CONSOLIDATION: ("hosts", "load", "migration rule"),
+    PLACEMENT: ("hosts", "load"),
 }
 """By what scenarios are grouped in each task."""
 

@@ -58,6 +58,12 @@ _UNITS = {
     "memory_bytes_s": ("memory, MB/s", 1e-6, "{:.2f}"),
     "refused": ("orders refused", 1.0, "{:.3f}"),
     "waited_s": ("without a host, VM s/episode", 1.0, "{:.0f}"),
+    "slowdown": ("slowdown, %", PERCENT, "{:.2f}"),
+    "waiting": ("lost without a host, %", PERCENT, "{:.2f}"),
+    "hosts_on": ("hosts on, %", PERCENT, "{:.1f}"),
+    "slowdown_hosts": ("slowdown x hosts on, %", PERCENT, "{:.3f}"),
+    "lost_to_waking": ("lost to waiting for cores, %", PERCENT, "{:.2f}"),
+    "wait_s": ("wait for a host, s/VM", 1.0, "{:.0f}"),
 }
 
 

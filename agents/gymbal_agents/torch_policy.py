@@ -8,6 +8,7 @@ import numpy as np
 import torch as th
 from numpy.typing import NDArray
 
+from gymbal_agents.candidate_network import CandidateNetwork
 from gymbal_agents.masked_learner import load_learner
 from gymbal_agents.masked_policy import MaskedPolicy
 from gymbal_agents.pair_network import PairNetwork
@@ -15,7 +16,7 @@ from gymbal_agents.set_network import ChoiceNetwork, SetNetwork
 from gymbal_agents.set_policy import SetActorCriticPolicy
 from gymbal_runtime.signature import Arrays
 
-Network = SetNetwork | PairNetwork | ChoiceNetwork
+Network = SetNetwork | PairNetwork | ChoiceNetwork | CandidateNetwork
 
 
 class TorchPolicy:

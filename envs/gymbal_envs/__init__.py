@@ -16,8 +16,10 @@ for _id, _module, _name in (
     ("gymbal/Cache-v0", "cache", "Cache"),
     ("gymbal/Host-v0", "host", "WholeHost"),
     ("gymbal/Overload-v0", "overload", "Overload"),
+    ("gymbal/Cluster-v0", "cluster", "Cluster"),
     ("gymbal/Sites-v0", "sites", "Sites"),
     ("gymbal/Consolidation-v0", "consolidation", "Consolidation"),
+    ("gymbal/Placement-v0", "placement", "Placement"),
 ):
     gymnasium.register(
         id=_id,

@@ -13,7 +13,7 @@ from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.heuristics import make_heuristic
 from gymbal_runtime.policy import Chooser, Policy
 from gymbal_runtime.signature import PolicyCodec
-from gymbal_runtime.tasks import CENTRE_TASKS, OVERLOAD, TASKS, check_task
+from gymbal_runtime.tasks import CENTRE_TASKS, CLUSTER, OVERLOAD, PLACEMENT, TASKS, check_task
 from gymbal_runtime.training_range import TrainingRange
 
 
@@ -39,12 +39,16 @@ def kind_of(task: str) -> PolicyKind:
         ValueError: there is no such task.
     """
     check_task(task)
+    if task == PLACEMENT:
+        return _placement()
     if task in CENTRE_TASKS:
         return _centre()
     if task in TASKS:
         return PolicyKind(_host_codec, CodecAgent, make_heuristic)
     if task == OVERLOAD:
         return _cluster()
+    if task == CLUSTER:
+        return _layers()
     return _sites()
 
 
@@ -68,6 +72,17 @@ def _cluster() -> PolicyKind:
         return ClusterCodecAgent(codec, Chooser(policy, codec.signature), name, known)
 
     return PolicyKind(codec, agent, make_cluster_heuristic)
+
+
+def _layers() -> PolicyKind:
+    from gymbal_runtime.cluster.heuristics import make_cluster_heuristic
+    from gymbal_runtime.cluster.layers.codec import LayersCodec
+    from gymbal_runtime.cluster.layers.codec_agent import LayersCodecAgent
+
+    def codec(spec: dict[str, Any]) -> PolicyCodec:
+        return LayersCodec(spec["task"], spec["heuristic"], spec["options"])
+
+    return PolicyKind(codec, LayersCodecAgent, make_cluster_heuristic)
 
 
 def _sites() -> PolicyKind:
@@ -96,3 +111,19 @@ def _centre() -> PolicyKind:
         return CentreCodec(spec["task"], spec["heuristic"], spec["options"])
 
     return PolicyKind(codec, CentreCodecAgent, make_centre_heuristic)
+
+
+def _placement() -> PolicyKind:
+    from gymbal_runtime.placement.codec import PlacementCodec
+    from gymbal_runtime.placement.codec_agent import PlacementCodecAgent
+    from gymbal_runtime.placement.heuristics import make_placement_heuristic
+
+    def codec(spec: dict[str, Any]) -> PolicyCodec:
+        return PlacementCodec(spec["task"], spec["heuristic"], spec["options"])
+
+    def agent(
+        codec: PlacementCodec, policy: Policy, name: str, known: TrainingRange | None
+    ) -> PlacementCodecAgent:
+        return PlacementCodecAgent(codec, Chooser(policy, codec.signature), name, known)
+
+    return PolicyKind(codec, agent, make_placement_heuristic)

@@ -10,16 +10,20 @@ HOST = "gymbal/Host-v0"
 """Divide memory, cache and CPU time, choose device modes and monitors, all at once."""
 OVERLOAD = "gymbal/Overload-v0"
 """Several hosts: wait, squeeze, borrow, migrate or clone when one of them is overloaded."""
+CLUSTER = "gymbal/Cluster-v0"
+"""Several hosts, all of it: answer overloads, gather VMs and let hosts sleep, place who comes."""
 SITES = "gymbal/Sites-v0"
 """Move VMs with their disks between data centres: when, in which order and how."""
 CONSOLIDATION = "gymbal/Consolidation-v0"
 """A data centre: which VM runs on which host, which host sleeps."""
+PLACEMENT = "gymbal/Placement-v0"
+"""A data centre: a host for every VM that comes, chosen by what VMs do to each other."""
 
 TASKS = (BALLOON, CACHE, HOST)
 """Tasks about one host."""
-CLUSTER_TASKS = (OVERLOAD, SITES)
+CLUSTER_TASKS = (OVERLOAD, CLUSTER, SITES)
 """Tasks about several hosts."""
-CENTRE_TASKS = (CONSOLIDATION,)
+CENTRE_TASKS = (CONSOLIDATION, PLACEMENT)
 """Tasks about whole data centres."""
 
 

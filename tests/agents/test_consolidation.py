@@ -77,7 +77,7 @@ def contest(folder: RunFolder) -> Contest:
         EvaluateConfig(
             task=default_task(CONSOLIDATION),
             scenario=SMALL,
-            agents=("thr_mmt", "always_on", "drs", "oracles"),
+            agents=("thr_mmt", "always_on", "drs"),
             policy=str(folder.bundle),
             num_scenarios=4,
         )
@@ -201,7 +201,7 @@ def test_places_without_a_host_have_no_say() -> None:
 
 def test_groups_and_tuning_are_those_of_the_task() -> None:
     roster = build_roster(["heuristics", "oracles"], task=CONSOLIDATION)
-    assert list(roster) == list(heuristics_of(CONSOLIDATION))
+    assert list(roster) == [*heuristics_of(CONSOLIDATION), "oracle"]
     config = TuneConfig(
         task=default_task(CONSOLIDATION), scenario=SMALL, heuristics=("thr_mmt",), trials=2,
         num_scenarios=2, validation_scenarios=2,

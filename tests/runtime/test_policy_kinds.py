@@ -15,17 +15,27 @@ from gymbal_runtime.bundle_file import pack, unpack
 from gymbal_runtime.centre.codec import CentreCodec
 from gymbal_runtime.cluster.codec import ClusterCodec
 from gymbal_runtime.cluster.codec_agent import ClusterCodecAgent
+from gymbal_runtime.cluster.layers.codec import LayersCodec
 from gymbal_runtime.codec import default_codec
 from gymbal_runtime.codec_agent import CodecAgent
 from gymbal_runtime.golden import GoldenCase, golden_case
 from gymbal_runtime.inspection import description
 from gymbal_runtime.manifest import make_manifest
+from gymbal_runtime.placement.codec import PlacementCodec
 from gymbal_runtime.policy import Chooser, InvalidActionError, OnnxPolicy, PolicyError, best_legal
 from gymbal_runtime.policy_kinds import kind_of
 from gymbal_runtime.signature import SCORES, PolicyCodec, Signature
 from gymbal_runtime.sites.codec import SitesCodec
 from gymbal_runtime.sites.codec_agent import SitesCodecAgent
-from gymbal_runtime.tasks import CENTRE_TASKS, CLUSTER_TASKS, OVERLOAD, SITES, TASKS
+from gymbal_runtime.tasks import (
+    CENTRE_TASKS,
+    CLUSTER,
+    CLUSTER_TASKS,
+    OVERLOAD,
+    PLACEMENT,
+    SITES,
+    TASKS,
+)
 from gymbal_runtime.training_range import (
     FeatureRange,
     OutOfTrainingRangeError,
@@ -42,6 +52,10 @@ Observation = dict[str, np.ndarray]
 def codec_of(task: str) -> PolicyCodec:
     if task == OVERLOAD:
         return ClusterCodec()
+    if task == CLUSTER:
+        return LayersCodec()
+    if task == PLACEMENT:
+        return PlacementCodec()
     if task in CENTRE_TASKS:
         return CentreCodec()
     return SitesCodec() if task == SITES else default_codec(task)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gymbal_runtime.bundle import Bundle, read_bundle
+from gymbal_runtime.centre.codec import CentreCodec
 from gymbal_runtime.codec import default_codec
 from gymbal_runtime.policy import DecisionError
 from gymbal_runtime.tasks import HOST
@@ -68,3 +69,9 @@ def test_a_policy_for_guests_that_report_little_decides_for_them(make_record) ->
     check_measured(record, known)
     with pytest.raises(DecisionError, match="lru_hit_rate"):
         check_measured(record, read_bundle(POLICIES / "balloon.gymbal").manifest.training_range)
+
+
+def test_the_policy_of_data_centres_corrects_the_rule_as_published() -> None:
+    bundle = read_bundle(POLICIES / "consolidation.gymbal")
+    assert bundle.manifest.fingerprint == CentreCodec().fingerprint()
+    assert (POLICIES / "consolidation.md").read_text() == bundle.model_card

@@ -8,7 +8,15 @@ from typing import Any
 from gymbal_agents.oracles.lookahead import HorizonOracle, PresentOracle
 from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.agent import Agent
-from gymbal_runtime.tasks import CONSOLIDATION, OVERLOAD, SITES, TASKS, check_task
+from gymbal_runtime.tasks import (
+    CLUSTER,
+    CONSOLIDATION,
+    OVERLOAD,
+    PLACEMENT,
+    SITES,
+    TASKS,
+    check_task,
+)
 
 
 def _present(worlds: HostWorlds) -> Agent:
@@ -37,11 +45,25 @@ def _clairvoyant(worlds: Any) -> Any:
     return clairvoyant(worlds)
 
 
+def _centre(worlds: Any) -> Any:
+    from gymbal_agents.oracles.centre_plans import CentreOracle
+
+    return CentreOracle(worlds)
+
+
+def _placement(worlds: Any) -> Any:
+    from gymbal_agents.oracles.placement_oracle import PlacementOracle
+
+    return PlacementOracle(worlds)
+
+
 _ORACLES: dict[str, dict[str, Callable[[Any], Agent]]] = {
     **{task: {"oracle_now": _present, "oracle": _horizon} for task in TASKS},
     SITES: {"oracle": _sites},
     OVERLOAD: {"clairvoyant": _clairvoyant, "oracle": _overload},
-    CONSOLIDATION: {},
+    CLUSTER: {},
+    CONSOLIDATION: {"oracle": _centre},
+    PLACEMENT: {"oracle": _placement},
 }
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_envs.demand.llc_profiles import LlcProfile
 from gymbal_envs.demand.trace import Trace
 from gymbal_envs.scenarios.centre_config import CentreConfig
+from gymbal_envs.scenarios.centre_programs import CentrePrograms, ProgramsDraw
 from gymbal_envs.scenarios.centre_scenario import CentreScenario
 from gymbal_envs.scenarios.centre_start import Rooms, start_vms
 from gymbal_envs.scenarios.cluster_packing import deal
@@ -36,6 +38,7 @@ class CentreScenarios:
         config: what to draw from.
         split: which VMs and which part of the time may be used.
         seed: of the draw.
+        programs: that VMs may run, where the configuration says that they run any.
 
     Raises:
         TraceError: the trace is too small to be split.
@@ -47,12 +50,16 @@ class CentreScenarios:
         config: CentreConfig | None = None,
         split: SplitName = "train",
         seed: int = 0,
+        programs: tuple[LlcProfile, ...] = (),
     ) -> None:
         self.config, self.trace, self.seed = config or CentreConfig(), trace, seed
         self.split: SplitName = split
         self._window = int(np.ceil(self.config.episode_s / trace.step_s)) + 1
         part = split_trace(trace, split, self._window)
         self.vms, self.first, self.last = part.vms, part.first, part.last
+        self._programs: ProgramsDraw | None = None
+        if self.config.programs is not None:
+            self._programs = ProgramsDraw(self.config.programs, programs, varied=split == "train")
 
     def __call__(self, index: int) -> CentreScenario:
         """Draw scenario ``index``."""
@@ -75,9 +82,20 @@ class CentreScenarios:
             demand=everywhere,
             migration=RULES[rule],
             knot_s=cfg.knot_s,
+            programs=self._running(index, hosts, places, slots),
             **_spread(hosts, places, cfg.max_hosts),
             **_spread(vms, slots, cfg.max_vms),
         )
+
+    def _running(
+        self, index: int, hosts: Columns, places: Ints, slots: Ints
+    ) -> CentrePrograms | None:
+        """Programs have a stream of their own: a centre with them is otherwise the same."""
+        if self._programs is None:
+            return None
+        rng = random_stream(self.seed, self.split, index, part=1)
+        kinds = np.unique(hosts["power_w"], axis=0, return_inverse=True)[1].reshape(-1)
+        return self._programs(rng, kinds, places, self.config.max_hosts, slots, self.config.max_vms)
 
     def _hosts(self, rng: np.random.Generator) -> Columns:
         """Kinds of hosts, and one kind of sleep for all of them, (h,) each."""

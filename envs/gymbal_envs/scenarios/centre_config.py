@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from gymbal_envs.scenarios.centre_programs import ProgramsConfig
 from gymbal_envs.scenarios.centre_types import (
     HOST_TYPES,
     SLEEP_TYPES,
@@ -75,6 +76,7 @@ class CentreConfig:
             sleep in packed centres, and are on in the others.
         packed_use: part of a host's MIPS that packed VMs want in the beginning, at most.
         arrivals: who comes and goes.
+        programs: what VMs run; null: they share CPU time and nothing else.
         episode_s: length of an episode.
         knot_s: seconds between demand knots.
 
@@ -97,6 +99,7 @@ class CentreConfig:
     starts: tuple[str, ...] = STARTS
     packed_use: float = 0.8
     arrivals: Arrivals | None = None
+    programs: ProgramsConfig | None = None
     episode_s: float = 86400.0
     knot_s: float = 300.0
 
@@ -166,3 +169,22 @@ class CentreConfig:
 def _that_end(names: Iterable[str]) -> tuple[str, ...]:
     """The migration rules that end by themselves."""
     return tuple(name for name in names if name != "until_told")
+
+
+def placement_centres() -> CentreConfig:
+    """What ``gymbal/Placement-v0`` is drawn from: busy VMs that come and go, and run programs."""
+    return CentreConfig(
+        num_hosts=(10, 40),
+        max_hosts=40,
+        vms_per_host=(8.0, 16.0),
+        memory_scale=(1.0, 1.5),
+        memory_load=1.0,
+        host_types=("x3550", "x3550", "x3250"),
+        vm_types=("fast", "large", "dual", "dual", "quad"),
+        mean_use=(0.3, 0.5),
+        rules=("qemu",),
+        starts=("spread", "packed"),
+        arrivals=Arrivals(frac=0.8, stay_s=(600.0, 10800.0), forever_frac=0.05),
+        programs=ProgramsConfig(),
+        episode_s=14400.0,
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_envs.scenarios.centre_programs import CentrePrograms
 from gymbal_envs.scenarios.scenario import ScenarioError
 from gymbal_envs.simulator.cluster.migration_layout import NUM_DIRTY, NUM_GROUPS, SIZE, TAU
 from gymbal_envs.simulator.cluster.migration_rules import MigrationRule
@@ -47,6 +48,7 @@ class CentreScenario:
         demand: (K, V) wanted CPU time, part of ``vm_mips``; linear between knots.
         migration: how VMs move.
         knot_s: seconds between knots.
+        programs: what VMs run, and what they share on their hosts; None: CPU time only.
 
     Raises:
         ScenarioError: a field has the wrong shape or an impossible value; says which, where and
@@ -77,12 +79,15 @@ class CentreScenario:
     demand: NDArray[np.float32]
     migration: MigrationRule
     knot_s: float = 300.0
+    programs: CentrePrograms | None = None
 
     def __post_init__(self) -> None:
         """Check shapes, then values, then who is where."""
         self._check_shapes()
         self._check_values()
         self._check_start()
+        if self.programs is not None:
+            self.programs.check_fits(self.name, self.exists, self.present)
 
     @property
     def num_hosts(self) -> int:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_envs.scenarios.centre_programs import CentrePrograms, static_profile
 from gymbal_envs.scenarios.centre_scenario import CentreScenario
 from gymbal_envs.simulator.cluster.migration_layout import NUM_DIRTY, NUM_GROUPS, TAU
 from gymbal_envs.simulator.cluster.migration_rules import RULES
-from gymbal_envs.simulator.params import GIB
-from gymbal_runtime.centre.telemetry import CURVE_POINTS
+from gymbal_envs.simulator.layout import NUM_LLC_SEGMENTS
+from gymbal_envs.simulator.params import GIB, MIB
+from gymbal_runtime.centre.telemetry import CURVE_POINTS, NOWHERE
 
 IDLE_W, PEAK_W, SLEEP_W = 100.0, 200.0, 10.0
 """Of plain hosts; in between power rises in proportion to utilisation."""
@@ -120,7 +122,49 @@ class BriefLull:
         return plain_centre(name="brief-lull", knots=knots, demand=demand)
 
 
+@dataclass(frozen=True)
+class GoodNeighbours:
+    """Two hosts, and two VMs that come: one that the cache makes fast, one that sweeps it clean.
+
+    Host 0 runs a *stream*: 20 misses per kilo-instruction whatever it holds. Host 1 runs a VM that
+    never misses. After 30 s come a *loop*, which is fast if it holds all of the cache, and another
+    stream. Memory bandwidth is ample, so that
+
+    * two streams lose nothing to each other: they miss anyway;
+    * a loop beside the quiet VM holds the whole cache and loses nothing;
+    * a loop beside a stream loses most of the cache, and misses.
+
+    So the optimum is **the loop to host 1, the stream to host 0**, and then nobody is slowed down
+    at all. First fit and best fit put both on one host, and the loop suffers whatever they do.
+    """
+
+    knots: int = 3
+    arrive_s: float = 30.0
+
+    def __call__(self) -> CentreScenario:
+        """The scenario; there is no chance in it."""
+        stream = np.full(NUM_LLC_SEGMENTS + 1, 0.02)
+        loop = 0.02 * np.linspace(1.0, 0.0, NUM_LLC_SEGMENTS + 1)
+        mpi = np.stack([stream, np.zeros_like(stream), loop, stream])
+        cpi, penalty = np.full(4, 0.7), np.full(4, 100.0)
+        llc = 16 * MIB
+        hints = static_profile(mpi, cpi, penalty, llc)
+        hints["hint_cache_bytes"][[0, 3]] = llc  # measured streams fill whatever there is
+        programs = CentrePrograms(
+            llc_bytes=llc, cpu_slice_s=0.0, mpi=mpi, cpi_base=cpi, penalty_cycles=penalty,
+            memory_bandwidth_bytes_s=np.full(2, 1e15), device_bytes_s=np.full(2, 1e9),
+            io_bytes_s=np.zeros(4), io_weight=np.zeros(4), wakeups=np.zeros(4),
+            **hints,
+        )  # fmt: skip
+        late = np.array([0.0, 0.0, self.arrive_s, self.arrive_s])
+        return plain_centre(
+            (0, 1, NOWHERE, NOWHERE), demand=1.0, knots=self.knots, name="good-neighbours",
+            cpu_mips=4000.0, arrive_s=late, programs=programs,
+        )  # fmt: skip
+
+
 TOYS: dict[str, Callable[[], CentreScenario]] = {
     "two-halves": TwoHalves(),
     "brief-lull": BriefLull(),
+    "good-neighbours": GoodNeighbours(),
 }

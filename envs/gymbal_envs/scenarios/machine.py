@@ -129,6 +129,42 @@ def programs_of(path: str, split: SplitName) -> tuple[LlcProfile, ...]:
     return split_programs(load_llc_profiles(), split)
 
 
+def sensitive_programs(
+    programs: tuple[LlcProfile, ...], llc_bytes: float
+) -> tuple[LlcProfile, ...]:
+    """Those of which a small part of such a cache makes `SENSITIVE_SLOWDOWN`."""
+    return tuple(
+        p for p in programs if p.slowdown(llc_bytes * HINT_PART, llc_bytes) >= SENSITIVE_SLOWDOWN
+    )
+
+
+def behaviour_of(
+    rng: np.random.Generator, chosen: list[list[LlcProfile]], llc: float, jitter: float
+) -> dict[str, Floats]:
+    """Misses and cycles of every VM's programs, (n, P, ...), P for each VM.
+
+    Args:
+        rng: of these programs.
+        chosen: P programs of each of n VMs.
+        llc: bytes of the cache that misses are stated for.
+        jitter: factor by which sizes, misses, cycles and penalties vary, at most.
+    """
+    most = np.log(jitter)
+    scale = np.exp(rng.uniform(-most, most, (4, len(chosen), len(chosen[0]))))
+    sizes = zip(chosen, llc * scale[0], strict=True)
+    mpi = np.array(
+        [
+            [p.on_grid(size, NUM_LLC_SEGMENTS) for p, size in zip(ps, of_vm, strict=True)]
+            for ps, of_vm in sizes
+        ]
+    )
+    return {
+        "mpi": mpi * scale[1][..., None],
+        "cpi_base": np.array([[p.cpi0 for p in ps] for ps in chosen]) * scale[2],
+        "penalty_cycles": np.array([[p.penalty_cycles for p in ps] for ps in chosen]) * scale[3],
+    }
+
+
 class MachineDraw:
     """Draws `Resources` for hosts of some programs.
 
@@ -153,9 +189,7 @@ class MachineDraw:
         self.config, self.programs, self.varied = config, programs, varied
         self.max_vms, self.num_knots, self.knot_s = max_vms, num_knots, knot_s
         most = max(config.llc_mib) * MIB
-        self._sensitive = tuple(
-            p for p in programs if p.slowdown(most * HINT_PART, most) >= SENSITIVE_SLOWDOWN
-        )
+        self._sensitive = sensitive_programs(programs, most)
 
     def vcpus(self, rng: np.random.Generator, n: int) -> Floats:
         """Cores of n VMs."""
@@ -204,7 +238,7 @@ class MachineDraw:
             "recolour_frac": rng.uniform(*cfg.recolour_frac, n),
             "hint_slowdown": np.where(hinted, np.asarray(slowdown, dtype=np.float64), np.nan),
             "hint_footprint_bytes": np.where(hinted, footprint, np.nan),
-            **self._behaviour(rng, chosen, llc),
+            **behaviour_of(rng, chosen, llc, self.config.program_jitter if self.varied else 1.0),
         }
         spread = {name: in_slots(value, slots, self.max_vms) for name, value in per_vm.items()}
         io = wanted * np.take_along_axis(bursts, phase.astype(np.int64), axis=0)
@@ -223,26 +257,6 @@ class MachineDraw:
             io_bytes_s=self._at_knots(io, slots),
             **spread,
         )
-
-    def _behaviour(
-        self, rng: np.random.Generator, chosen: list[list[LlcProfile]], llc: float
-    ) -> dict[str, Floats]:
-        """Misses and cycles of every VM's programs, (n, NUM_PHASES, ...)."""
-        most = np.log(self.config.program_jitter) if self.varied else 0.0
-        scale = np.exp(rng.uniform(-most, most, (4, len(chosen), NUM_PHASES)))
-        sizes = zip(chosen, llc * scale[0], strict=True)
-        mpi = np.array(
-            [
-                [p.on_grid(size, NUM_LLC_SEGMENTS) for p, size in zip(ps, of_vm, strict=True)]
-                for ps, of_vm in sizes
-            ]
-        )
-        return {
-            "mpi": mpi * scale[1][..., None],
-            "cpi_base": np.array([[p.cpi0 for p in ps] for ps in chosen]) * scale[2],
-            "penalty_cycles": np.array([[p.penalty_cycles for p in ps] for ps in chosen])
-            * scale[3],
-        }
 
     def _at_knots(self, values: Any, slots: NDArray[np.int64]) -> NDArray[np.float32]:
         """(K, n) of VMs to (K, V) of slots."""

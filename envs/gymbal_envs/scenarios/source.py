@@ -14,7 +14,8 @@ from gymbal_envs.demand.open import open_trace
 from gymbal_envs.demand.synthetic import SyntheticFleet
 from gymbal_envs.demand.trace import Trace
 from gymbal_envs.scenarios.centre import CentreScenarios
-from gymbal_envs.scenarios.centre_config import CentreConfig
+from gymbal_envs.scenarios.centre_config import CentreConfig, placement_centres
+from gymbal_envs.scenarios.cluster_config import whole_cluster
 from gymbal_envs.scenarios.cluster_fleet import ClusterConfig, ClusterFleetScenarios
 from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
 from gymbal_envs.scenarios.fleet import FleetConfig, FleetScenarios
@@ -24,7 +25,16 @@ from gymbal_envs.scenarios.sites import SitesScenarios
 from gymbal_envs.scenarios.sites_config import SitesConfig
 from gymbal_envs.scenarios.split import SplitName
 from gymbal_envs.scenarios.toys import AnyScenario, toy_scenario
-from gymbal_runtime.tasks import CACHE, CONSOLIDATION, HOST, OVERLOAD, SITES, check_task
+from gymbal_runtime.tasks import (
+    CACHE,
+    CLUSTER,
+    CONSOLIDATION,
+    HOST,
+    OVERLOAD,
+    PLACEMENT,
+    SITES,
+    check_task,
+)
 
 T = TypeVar("T")
 
@@ -48,8 +58,8 @@ class ScenarioConfig:
             several of them take turns.
         repair: let the reader repair a damaged trace (it says what it did).
         toy: play this hand-written scenario instead: "", ``opposite-peaks``, ``stream-and-loop``;
-            of several hosts ``short-overload``, ``long-overload``; of data centres ``two-halves``,
-            ``brief-lull``.
+            of several hosts ``short-overload``, ``long-overload``, ``night-shift``; of data centres
+            ``two-halves``, ``brief-lull``.
         fleet: what is drawn from the trace.
         cluster: what is drawn of several hosts, in place of ``fleet``; null for single hosts.
         sites: what is drawn of moves between sites, in place of ``fleet``; null for hosts.
@@ -97,8 +107,9 @@ class ScenarioConfig:
         """Hosts of every scenario."""
         if self.toy:
             return int(getattr(toy_scenario(self.toy), "num_hosts", 1))
-        several = self.centre or self.cluster
-        return 1 if several is None else several.max_hosts
+        if self.cluster is not None:
+            return self.cluster.num_places
+        return 1 if self.centre is None else self.centre.max_hosts
 
     @property
     def knot_s(self) -> float:
@@ -128,7 +139,10 @@ def make_source(config: ScenarioConfig, split: SplitName, seed: int) -> Scenario
         return lambda index: scenario
     if config.centre is not None:
         centre = config.centre
-        return _in_turns([CentreScenarios(t, centre, split, seed) for t in _traces(config)])
+        programs = programs_of(config.profiles, split) if centre.programs else ()
+        return _in_turns(
+            [CentreScenarios(t, centre, split, seed, programs) for t in _traces(config)]
+        )
     if config.sites is not None:
         drawn = config.sites
         return _in_turns([SitesScenarios(t, drawn, split, seed) for t in _traces(config)])
@@ -192,7 +206,9 @@ def default_scenario(task: str) -> ScenarioConfig:
 
     ``Cache-v0``: ample memory and cores, half of the hosts with ways, half with page colours.
     ``Host-v0``: everything is scarce. ``Overload-v0``: clusters of 2 to 8 hosts.
+    ``Cluster-v0``: the same with more room, power, a day and arrivals.
     ``Sites-v0``: up to eight VMs that have to move. ``Consolidation-v0``: days of 10 to 50 hosts.
+    ``Placement-v0``: four hours of 10 to 40 hosts whose VMs come and go.
 
     Raises:
         ValueError: no such task.
@@ -207,10 +223,14 @@ def default_scenario(task: str) -> ScenarioConfig:
         return ScenarioConfig(fleet=fleet, machine=machine)
     if task == OVERLOAD:
         return ScenarioConfig(cluster=ClusterConfig())
+    if task == CLUSTER:
+        return ScenarioConfig(cluster=whole_cluster())
     if task == SITES:
         return ScenarioConfig(sites=SitesConfig())
     if task == CONSOLIDATION:
         return ScenarioConfig(centre=CentreConfig())
+    if task == PLACEMENT:
+        return ScenarioConfig(centre=placement_centres())
     return ScenarioConfig()
 
 

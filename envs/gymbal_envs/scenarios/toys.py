@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gymbal_envs.scenarios.centre_scenario import CentreScenario
 from gymbal_envs.scenarios.centre_toy import TOYS as CENTRE_TOYS
+from gymbal_envs.scenarios.cluster_night_toy import NightShift
 from gymbal_envs.scenarios.cluster_scenario import ClusterScenario
 from gymbal_envs.scenarios.cluster_toy import LONG_S, SHORT_S, OneOverload
 from gymbal_envs.scenarios.machine_toy import StreamAndLoop
@@ -28,6 +29,7 @@ def toy_scenario(name: str) -> AnyScenario:
         "stream-and-loop": StreamAndLoop(),
         "short-overload": OneOverload(SHORT_S),
         "long-overload": OneOverload(LONG_S),
+        "night-shift": NightShift(),
         **SITES_TOYS,
         **CENTRE_TOYS,
     }

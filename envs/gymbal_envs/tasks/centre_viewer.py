@@ -14,6 +14,7 @@ from gymbal_runtime.centre.telemetry import ASLEEP, ON
 
 if TYPE_CHECKING:
     from gymbal_envs.tasks.centre_worlds import CentreWorlds
+    from gymbal_envs.tasks.placement_worlds import PlacementWorlds
 
 Floats = NDArray[np.float64]
 
@@ -33,9 +34,9 @@ class CentreViewer(Recorder, Viewer):
         worlds: just reset; the first snapshot is taken now.
     """
 
-    _worlds: CentreWorlds
+    _worlds: CentreWorlds | PlacementWorlds
 
-    def __init__(self, worlds: CentreWorlds) -> None:
+    def __init__(self, worlds: CentreWorlds | PlacementWorlds) -> None:
         engine = worlds.engine
         fixed = engine.world_host[0]
         hosts = np.flatnonzero(fixed[at.EXISTS] > 0)

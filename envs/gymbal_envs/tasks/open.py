@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymbal_envs.scenarios.source import ScenarioConfig
 from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
-from gymbal_runtime.tasks import CENTRE_TASKS, OVERLOAD, SITES
+from gymbal_runtime.tasks import CENTRE_TASKS, CLUSTER, CLUSTER_TASKS, OVERLOAD, PLACEMENT, SITES
 
 
 def shape_of(scenario: ScenarioConfig, config: TaskConfig) -> WorldShape:
@@ -45,7 +45,7 @@ def open_worlds(
     """
     kind: Any = _kind_of(config)
     options = (config, num_threads, encode, propose)
-    if config.id in (OVERLOAD, SITES, *CENTRE_TASKS):
+    if config.id in (*CLUSTER_TASKS, *CENTRE_TASKS):
         worlds: Worlds[Any, Any] = kind(source, num_worlds, shape, *options)
     else:
         sizes = (shape.episode_steps, shape.num_vms, shape.num_knots)
@@ -59,10 +59,18 @@ def _kind_of(config: TaskConfig) -> type[Worlds[Any, Any]]:
         from gymbal_envs.tasks.cluster_worlds import ClusterWorlds
 
         return ClusterWorlds
+    if config.id == CLUSTER:
+        from gymbal_envs.tasks.layered_worlds import LayeredWorlds
+
+        return LayeredWorlds
     if config.id == SITES:
         from gymbal_envs.tasks.sites_worlds import SitesWorlds
 
         return SitesWorlds
+    if config.id == PLACEMENT:
+        from gymbal_envs.tasks.placement_worlds import PlacementWorlds
+
+        return PlacementWorlds
     if config.id in CENTRE_TASKS:
         from gymbal_envs.tasks.centre_worlds import CentreWorlds
 

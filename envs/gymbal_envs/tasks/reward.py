@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
-from gymbal_runtime.tasks import BALLOON, CACHE, CONSOLIDATION, HOST, OVERLOAD, SITES
+from gymbal_runtime.tasks import (
+    BALLOON,
+    CACHE,
+    CLUSTER,
+    CONSOLIDATION,
+    HOST,
+    OVERLOAD,
+    PLACEMENT,
+    SITES,
+)
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +64,11 @@ class RewardWeights:
             violation of service levels. Together they are a tenth of what a tuned rule costs.
         moving_loss: per part of the wanted CPU time that moves took (PDM of the interval). 10: it
             is a hundredth of SLATAH, and counts as much in their product.
+        slowdown: per share-weighted part of what VMs with a host wanted to get done and did not.
+        waiting: per share-weighted part of what VMs wanted that was lost for want of a host.
+        hosts_on: per part of a data centre's hosts that is on. 0.1: as energy at peak power. With
+            the slowdown and the hosts that rules lead to, it is about the rate at which their
+            product exchanges one for the other.
     """
 
     progress_lost: float = 1.0
@@ -71,6 +85,9 @@ class RewardWeights:
     migration_traffic: float = 0.02
     hosts_full: float = 0.1
     moving_loss: float = 10.0
+    slowdown: float = 1.0
+    waiting: float = 1.0
+    hosts_on: float = 0.1
 
 
 def share_weighted(engine: Engine, row: int) -> Floats:
@@ -118,7 +135,9 @@ _TERMS_OF = {
         "network_traffic",
         "memory_set_aside",
     ),
+    CLUSTER: ("energy", "progress_lost", "processes_killed", "network_traffic"),
     SITES: ("downtime", "degradation", "wan_traffic", "away"),
+    PLACEMENT: ("slowdown", "waiting", "hosts_on"),
     CONSOLIDATION: ("energy", "progress_lost", "migration_traffic", "hosts_full", "moving_loss"),
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_runtime.centre.sharing import SharingTelemetry
 from gymbal_runtime.telemetry import Bools, Floats
 
 Ints = NDArray[np.int64]
@@ -70,6 +71,8 @@ class CentreTelemetry:
     history: Floats  # (C, V, HISTORY) wanted_frac of the last records, newest first; NaN: none
     hosted_s: Floats  # (C, V) since it runs on this host
 
+    sharing: SharingTelemetry | None = None  # of caches, bandwidth and devices; None: not measured
+
     @property
     def num_centres(self) -> int:
         """Number of centres in the record, C."""
@@ -98,7 +101,12 @@ class CentreTelemetry:
 
     def take_centres(self, index: NDArray[Any]) -> CentreTelemetry:
         """The record of some of the centres, in the order of ``index``."""
-        return CentreTelemetry(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        sharing = parts.pop("sharing")
+        return CentreTelemetry(
+            **{name: values[index] for name, values in parts.items()},
+            sharing=None if sharing is None else sharing.take_centres(index),
+        )
 
 
 PER_CENTRE = ("time_s", "interval_s")

@@ -23,10 +23,12 @@ from gymbal_runtime.tasks import (
     BALLOON,
     CACHE,
     CENTRE_TASKS,
+    CLUSTER,
     CLUSTER_TASKS,
     CONSOLIDATION,
     HOST,
     OVERLOAD,
+    PLACEMENT,
     check_task,
 )
 
@@ -81,10 +83,18 @@ def _of_several_hosts(task: str) -> Mapping[str, type[Any]]:
         from gymbal_runtime.cluster.heuristics import OVERLOAD_HEURISTICS
 
         return OVERLOAD_HEURISTICS
+    if task == CLUSTER:
+        from gymbal_runtime.cluster.heuristics import CLUSTER_HEURISTICS
+
+        return CLUSTER_HEURISTICS
     if task == CONSOLIDATION:
         from gymbal_runtime.centre.heuristics import CENTRE_HEURISTICS
 
         return CENTRE_HEURISTICS
+    if task == PLACEMENT:
+        from gymbal_runtime.placement.heuristics import PLACEMENT_HEURISTICS
+
+        return PLACEMENT_HEURISTICS
     from gymbal_runtime.sites.heuristics import SITES_HEURISTICS
 
     return SITES_HEURISTICS

@@ -9,8 +9,14 @@ from gymbal_runtime.centre.heuristics import CENTRE_HEURISTICS, make_centre_heur
 
 HOSTS, CENTRES, STEPS = 8, 4, 48
 CONFIG = ScenarioConfig(
+    # Memory keeps rules from packing VMs that will want more CPU time than a host has.
     centre=CentreConfig(
-        num_hosts=(HOSTS, HOSTS), max_hosts=HOSTS, vms_per_host=(1.5, 2.5), arrivals=Arrivals()
+        num_hosts=(HOSTS, HOSTS),
+        max_hosts=HOSTS,
+        vms_per_host=(1.5, 2.5),
+        arrivals=Arrivals(),
+        memory_scale=(1.0, 2.0),
+        mean_use=(0.08, 0.25),
     )
 )
 MOVING = ("thr_mmt", "iqr_mmt", "mad_mmt", "lr_mmt", "drs", "vm_workload_consolidation",

@@ -146,7 +146,10 @@ def test_demand_is_the_traces_own_where_no_mean_is_asked_for(trace):
         ({"shares": ()}, "shares"),
         ({"host_types": ("g4", "g9")}, "host_types .*g9"),
         ({"vm_types": ()}, "vm_types"),
-        ({"vm_types": ("quad",), "host_types": ("g4",)}, "fit on none"),
+        (
+            {"vm_types": ("quad",), "host_types": ("g4",), "memory_scale": (1.0, 1.0)},
+            "fit on none",
+        ),
         ({"rules": ("until_told",)}, "rules .*until_told"),
         ({"sleep_types": ("deep",)}, "sleep_types"),
         ({"starts": ("sorted",)}, "starts"),
@@ -216,4 +219,4 @@ def test_a_source_is_made_from_plain_settings():
     toy = replace(config, toy="two-halves")
     assert (toy.num_vms, toy.num_hosts, toy.num_knots) == (2, 2, 13)
     assert make_source(toy, "train", 0)(9).name == "two-halves"
-    assert set(TOYS) == {"two-halves", "brief-lull"}
+    assert set(TOYS) == {"two-halves", "brief-lull", "good-neighbours"}

@@ -27,7 +27,7 @@ def follow_demand(t: Tables, now_s: float) -> None:
 
 @lean_kernel
 def share_cpu(t: Tables, s: Scratch, dt: float) -> None:
-    """Divide the MIPS of every host, less what moves take, for the next ``dt`` seconds.
+    """Divide the MIPS of every host, less what moves and devices take, for the next ``dt`` seconds.
 
     By weighted max-min, weights are shares times MIPS: whoever bought more may use more. A VM uses
     at most its own MIPS, at most as many cores of its host as it has vCPUs, and less while it is
@@ -36,7 +36,7 @@ def share_cpu(t: Tables, s: Scratch, dt: float) -> None:
     for h in range(t.host.shape[1]):
         first, last = s.start[h], s.start[h + 1]
         copying = t.host[at.COPY_MIPS, h]
-        used = copying
+        used = copying + t.host[at.IO_MIPS, h]
         if last > first:
             used += _share_host(t, s, h, first, last, dt)
         t.host[at.USED, h] = used
@@ -49,7 +49,8 @@ def share_cpu(t: Tables, s: Scratch, dt: float) -> None:
 def _share_host(t: Tables, s: Scratch, h: int, first: int, last: int, dt: float) -> float:
     """Divide one host's MIPS between the VMs ``order[first:last]``; how much they use."""
     core = t.world_host[at.CORE, h]
-    capacity = max(t.world_host[at.CPU, h] - t.host[at.COPY_MIPS, h], 0.0)
+    taken = t.host[at.COPY_MIPS, h] + t.host[at.IO_MIPS, h]
+    capacity = max(t.world_host[at.CPU, h] - taken, 0.0)
     total = 0.0
     for k in range(first, last):
         v = s.order[k]

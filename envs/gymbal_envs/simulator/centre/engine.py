@@ -16,6 +16,7 @@ from gymbal_envs.simulator.centre.tables import Tables
 from gymbal_envs.simulator.centre.transition import advance_centres, begin_centre
 from gymbal_envs.simulator.cluster import migration_layout as mig
 from gymbal_envs.simulator.params import PhysicsParams
+from gymbal_envs.simulator.whole_host import NUM_ACTIVE
 from gymbal_envs.simulator.work_sharing import WorkSharing
 from gymbal_runtime.centre.orders import CentreOrders
 from gymbal_runtime.centre.telemetry import CURVE_POINTS, HISTORY, CentreTelemetry
@@ -34,7 +35,7 @@ class CentreEngine:
         num_hosts: H, places for hosts of each centre.
         num_vms: V, places for VMs of each centre.
         num_knots: demand knots of the longest scenario that will be loaded.
-        physics: the clocks and ``knot_s``; the rest of it is not used.
+        physics: the clocks, ``knot_s``, and cache and devices where VMs run programs.
         params: physical constants of moves.
         num_threads: threads that share the centres.
     """
@@ -68,7 +69,10 @@ class CentreEngine:
         self.history = np.full((c, v, HISTORY), np.nan)
         self.outcome = np.zeros((c, at.NUM_OUTCOME, v))
         self.host_outcome = np.zeros((c, at.NUM_HOST_OUTCOME, h))
-        self._tables = Tables(**{name: getattr(self, name) for name in Tables._fields})
+        self.host_constants = self.physics.constants()
+        self.program = np.zeros((c, 0, NUM_ACTIVE))
+        self.sharing = np.zeros((c, at.NUM_SHARING, 0))
+        self._tables = self._all_tables()
         self.work = WorkSharing(c, num_threads, h)
 
     def load(self, which: Sequence[int], scenarios: Sequence[CentreScenario]) -> None:
@@ -77,6 +81,8 @@ class CentreEngine:
         Raises:
             ScenarioError: a scenario has more hosts, VMs or knots than the engine, or other knots.
         """
+        if any(scenario.programs is not None for scenario in scenarios):
+            self._take_programs()
         for c, scenario in zip(which, scenarios, strict=True):
             write_centre(self, c, scenario)
             begin_centre(self._tables, c)
@@ -98,6 +104,16 @@ class CentreEngine:
             lambda first, last: advance_centres(first, last, ticks, self._tables, target, power)
         )
 
+    def _all_tables(self) -> Tables:
+        return Tables(**{name: getattr(self, name) for name in Tables._fields})
+
+    def _take_programs(self) -> None:
+        """Make room for what VMs run, which most centres do not say."""
+        if self.program.shape[1] == 0:
+            self.program = np.zeros((self.num_centres, self.num_vms, NUM_ACTIVE))
+            self.sharing = np.zeros((self.num_centres, at.NUM_SHARING, self.num_vms))
+            self._tables = self._all_tables()
+
     def telemetry(self) -> CentreTelemetry:
         """What the centres report now."""
         return read_centre(self)
@@ -108,6 +124,8 @@ class CentreEngine:
 
     def copy_centres(self, source: CentreEngine, origin: NDArray[np.int64]) -> None:
         """Make centre i the exact twin of ``source``'s centre ``origin[i]``, to look ahead."""
+        if source.program.shape[1] > 0:
+            self._take_programs()
         for name in Tables._fields:
-            if name != "constants":
+            if name not in ("constants", "host_constants"):
                 np.take(getattr(source, name), origin, axis=0, out=getattr(self, name))

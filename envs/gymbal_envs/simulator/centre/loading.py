@@ -8,6 +8,8 @@ import numpy as np
 
 from gymbal_envs.scenarios.centre_scenario import CentreScenario
 from gymbal_envs.scenarios.scenario import ScenarioError
+from gymbal_envs.simulator import layout as host_at
+from gymbal_envs.simulator.cache import CURVE, FILL, fill_instructions
 from gymbal_envs.simulator.centre import layout as at
 from gymbal_runtime.centre.telemetry import ASLEEP, ON
 
@@ -31,6 +33,14 @@ _VM_COLUMNS = {
     at.SHARES: "shares",
     at.ARRIVES_S: "arrive_s",
     at.LEAVES_S: "leave_s",
+}
+_PROGRAM_COLUMNS = {
+    at.IO_FULL: "io_bytes_s",
+    at.IO_NEED: "io_weight",
+    at.WAKE_UPS: "wakeups",
+    at.HINT_SLOWDOWN: "hint_slowdown",
+    at.HINT_TRAFFIC: "hint_traffic_bytes_s",
+    at.HINT_CACHE: "hint_cache_bytes",
 }
 _NEVER = {at.ARRIVES_S: np.inf, at.LEAVES_S: np.inf}
 
@@ -60,15 +70,18 @@ def write_centre(engine: CentreEngine, c: int, scenario: CentreScenario) -> None
     engine.demand[c, :knots, :num_vms] = scenario.demand
     engine.demand[c, knots:] = engine.demand[c, knots - 1]  # after its end, as it was
     engine.plan[c] = scenario.migration.plan()
+    _write_programs(engine, c, scenario)
     _write_state(engine, c, scenario)
 
 
 def _write_state(engine: CentreEngine, c: int, scenario: CentreScenario) -> None:
     """Hosts on or asleep, VMs that are there from the beginning on their hosts."""
     for table in (
-        engine.world, engine.host, engine.vm, engine.move, engine.outcome, engine.host_outcome
+        engine.world, engine.host, engine.vm, engine.move, engine.outcome, engine.host_outcome,
+        engine.sharing,
     ):  # fmt: skip
         table[c] = 0.0
+    _write_sharing(engine, c, scenario)
     engine.history[c] = np.nan
     engine.world[c, at.INTERVAL_S] = engine.physics.clock.control_interval_s
     host, vm = engine.host[c], engine.vm[c]
@@ -80,6 +93,42 @@ def _write_state(engine: CentreEngine, c: int, scenario: CentreScenario) -> None
     vm[at.RAN, : scenario.num_vms][placed] = 1.0
     np.add.at(host[at.HELD], scenario.host_of[placed], scenario.vm_memory_bytes[placed])
     np.add.at(host[at.RESIDENTS], scenario.host_of[placed], 1.0)
+
+
+def _write_programs(engine: CentreEngine, c: int, scenario: CentreScenario) -> None:
+    """What VMs run, and what their hosts share between them; nothing where nobody says."""
+    engine.program[c] = 0.0
+    programs = scenario.programs
+    if programs is None:
+        return
+    num_hosts, num_vms, fixed = scenario.num_hosts, scenario.num_vms, engine.world_host[c]
+    for row, of_hosts in (
+        (at.BANDWIDTH, programs.memory_bandwidth_bytes_s),
+        (at.DEVICE, programs.device_bytes_s),
+    ):
+        fixed[row, :num_hosts] = np.where(scenario.exists, of_hosts, 0.0)
+    for row, name in _PROGRAM_COLUMNS.items():
+        engine.world_vm[c][row, :num_vms] = np.where(scenario.present, getattr(programs, name), 0.0)
+    rows = engine.program[c, :num_vms]
+    rows[:, host_at.CPI_BASE], rows[:, host_at.PENALTY] = programs.cpi_base, programs.penalty_cycles
+    rows[:, CURVE:FILL] = programs.mpi
+    segment = programs.llc_bytes / host_at.NUM_LLC_SEGMENTS
+    for v in np.flatnonzero(scenario.present):
+        fill_instructions(rows[v, CURVE:FILL], segment, rows[v, FILL:])
+
+
+def _write_sharing(engine: CentreEngine, c: int, scenario: CentreScenario) -> None:
+    """Nobody shares anything yet; what is said before the first tick is that nobody suffers."""
+    programs = scenario.programs
+    if programs is None:
+        return
+    world, sharing = engine.world[c], engine.sharing[c]
+    world[at.CONTENDS], world[at.LLC_BYTES] = 1.0, programs.llc_bytes
+    world[at.SLICE_S] = programs.cpu_slice_s
+    sharing[at.SETTLED_ON] = at.NOBODY
+    for row in (at.CACHE_SPEED, at.IO_SPEED, at.WAKE_SPEED):
+        sharing[row] = 1.0
+    engine.host[c, at.LATENCY] = 1.0
 
 
 def _check_fits(engine: CentreEngine, scenario: CentreScenario) -> None:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_envs.simulator import layout as host_at
+from gymbal_envs.simulator.cache import LINE_BYTES
 from gymbal_envs.simulator.centre import layout as at
 from gymbal_envs.simulator.cluster import migration_layout as mig
 from gymbal_runtime.centre.orders import SLEEP
+from gymbal_runtime.centre.sharing import SharingTelemetry
 from gymbal_runtime.centre.telemetry import HOST_STATES, CentreTelemetry
 
 if TYPE_CHECKING:
@@ -54,6 +57,39 @@ def read_centre(engine: CentreEngine) -> CentreTelemetry:
         got_frac=_part(engine.outcome[:, at.GOT_WORK], engine.outcome[:, at.WANTED_WORK], 1.0),
         history=engine.history.copy(),
         hosted_s=vm[:, at.HOSTED_S].copy(),
+        sharing=read_sharing(engine) if engine.program.shape[1] > 0 else None,
+    )
+
+
+def read_sharing(engine: CentreEngine) -> SharingTelemetry:
+    """Counters of the last tick, and what owners and static profiles say."""
+    sizes, now = engine.world_vm, engine.sharing
+    here = engine.vm[:, at.HERE] > 0
+    runs = here & (now[:, at.SETTLED_ON] == engine.vm[:, at.HOST])
+    exists = engine.world_host[:, at.EXISTS] > 0
+    base = engine.program[:, :, host_at.CPI_BASE]
+
+    def counted(values: Floats) -> Floats:
+        return np.where(runs, values, np.nan)
+
+    def known(row: int) -> Floats:
+        return np.where(here, sizes[:, row], np.nan)
+
+    return SharingTelemetry(
+        llc_bytes=np.where(exists, engine.world[:, at.LLC_BYTES, None], 0.0),
+        memory_bandwidth_bytes_s=engine.world_host[:, at.BANDWIDTH].copy(),
+        device_bytes_s=engine.world_host[:, at.DEVICE].copy(),
+        io_bytes_s=np.where(here, sizes[:, at.IO_FULL], 0.0),
+        wakeups=np.where(here, sizes[:, at.WAKE_UPS], 0.0),
+        instructions_s=counted(now[:, at.INSTRUCTIONS]),
+        stall_frac=counted(1.0 - _part(base, now[:, at.CYCLES], 1.0)),
+        fetched_bytes_s=counted(now[:, at.INSTRUCTIONS] * now[:, at.MISSES] * LINE_BYTES),
+        llc_held_bytes=counted(now[:, at.OCCUPIED]),
+        io_wanted_bytes_s=counted(now[:, at.IO_ASKED]),
+        io_served_bytes_s=counted(now[:, at.IO_SERVED]),
+        hint_slowdown=known(at.HINT_SLOWDOWN),
+        hint_traffic_bytes_s=known(at.HINT_TRAFFIC),
+        hint_cache_bytes=known(at.HINT_CACHE),
     )
 
 
@@ -94,6 +130,9 @@ VM_SUMS = {
     "vms_placed": at.PLACED,
     "vm_orders_refused": at.REFUSED,
     "vm_s": at.PRESENT_S,
+    "lost_cache_mips_s": at.LOST_CACHE,
+    "lost_io_mips_s": at.LOST_IO,
+    "lost_waking_mips_s": at.LOST_WAKING,
 }
 """What `measured` adds up over a centre's VMs, by name."""
 HOST_SUMS = {
@@ -110,8 +149,16 @@ HOST_SUMS = {
 """What `measured` adds up over its hosts. SLATAH of an episode is the sum of ``full_s`` over that
 of ``active_s``, PDM that of ``lost_moving_mips_s`` over that of ``wanted_mips_s``: both as CloudSim
 adds them up (models.md 7.2)."""
-WEIGHTED = {"wanted_weight": at.WANTED_WORK, "got_weight": at.GOT_WORK}
-"""What it adds up over VMs, weighted by their shares: the difference is lost progress."""
+WEIGHTED = {
+    "wanted_weight": at.WANTED_WORK,
+    "got_weight": at.GOT_WORK,
+    "waiting_weight": at.LOST_WAITING,
+    "cache_weight": at.LOST_CACHE,
+    "io_weight": at.LOST_IO,
+    "waking_weight": at.LOST_WAKING,
+}
+"""What it adds up over VMs, weighted by their shares. The difference of the first two is the CPU
+time that VMs lack; the last three are progress that they lack in the time they got."""
 MEASURED = (*VM_SUMS, *HOST_SUMS, *WEIGHTED, "energy_j", "active_hosts")
 
 

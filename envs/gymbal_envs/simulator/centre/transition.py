@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gymbal_envs.simulator.centre import layout as at
+from gymbal_envs.simulator.centre.contention import contend
 from gymbal_envs.simulator.centre.cpu_shares import book_work, follow_demand, share_cpu
 from gymbal_envs.simulator.centre.host_states import pass_time, tell_host
 from gymbal_envs.simulator.centre.moves import advance, begin_move, find_moves, land, share_ports
@@ -42,7 +43,7 @@ def advance_centres(
         told_vm: (C, V) targets.
         told_host: (C, H) verbs.
     """
-    s = make_scratch(batch.host.shape[2], batch.vm.shape[2])
+    s = make_scratch(batch.host.shape[2], batch.vm.shape[2], batch.program.shape[1])
     for c in range(first, last):
         t = centre_rows(batch, c)
         t.outcome[:] = 0.0
@@ -94,6 +95,8 @@ def _tick(t: Tables, s: Scratch) -> None:
             advance(t, s, k, dt)
     share_cpu(t, s, dt)
     book_work(t, dt)
+    if t.world[at.CONTENDS] > 0.0:
+        contend(t, s, dt)
     for h in range(t.host.shape[1]):
         if t.world_host[at.EXISTS, h] > 0.0:
             pass_time(t, h, dt)

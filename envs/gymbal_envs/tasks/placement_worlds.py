@@ -1,0 +1,125 @@
+"""Placement in data centres, for C of them at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from gymbal_envs.simulator.centre.engine import CentreEngine
+from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
+from gymbal_envs.tasks.config import CentreSettings, TaskConfig, default_task
+from gymbal_envs.tasks.placement_terms import placement_counts, placement_terms
+from gymbal_envs.tasks.recording import Viewer
+from gymbal_runtime.centre.telemetry import CentreTelemetry
+from gymbal_runtime.placement.candidates import NUM_CANDIDATES
+from gymbal_runtime.placement.codec import (
+    NUM_CHOICES,
+    NoHistory,
+    PlacementCodec,
+    PlacementObservation,
+)
+from gymbal_runtime.placement.orders import PlacementOrders
+from gymbal_runtime.placement.queue import queue_places
+from gymbal_runtime.tasks import PLACEMENT
+
+Floats = NDArray[np.float64]
+
+_EMPTY = np.zeros(0, np.float32)
+_NOTHING = PlacementObservation(
+    vms=_EMPTY, candidates=_EMPTY, centre=_EMPTY, present=_EMPTY, offered=_EMPTY, proposed=_EMPTY,
+    mask=_EMPTY,
+)  # fmt: skip
+
+
+class PlacementWorlds(Worlds[CentreTelemetry, PlacementOrders]):
+    """C data centres in which VMs get hosts by actions (choices) or by `PlacementOrders`.
+
+    Args:
+        source: scenario by number.
+        num_worlds: C.
+        shape: of each.
+        config: the task; `gymbal/Placement-v0` with its defaults where None.
+        num_threads: of the engine.
+        encode: False leaves observations empty, for centres that nobody learns from.
+        propose: False asks no heuristic either: such centres take orders only.
+    """
+
+    engine: CentreEngine
+    codec: PlacementCodec
+    history: NoHistory
+
+    def __init__(
+        self,
+        source: ScenarioSource,
+        num_worlds: int,
+        shape: WorldShape,
+        config: TaskConfig | None = None,
+        num_threads: int = 1,
+        encode: bool = True,
+        propose: bool = True,
+    ) -> None:
+        task = config or default_task(PLACEMENT)
+        settings = task.centre or CentreSettings()
+        super().__init__(source, num_worlds, shape, task, encode, propose)
+        sizes = (shape.num_hosts, shape.num_vms, shape.num_knots)
+        self.engine = CentreEngine(num_worlds, *sizes, task.physics, settings.params, num_threads)
+        self.codec = task.codec
+        self._clear()
+
+    @staticmethod
+    def spaces_of(
+        config: TaskConfig, shape: WorldShape
+    ) -> tuple[spaces.Dict, spaces.MultiDiscrete]:
+        """Observation and action space of one centre: as many rows as its queue has places."""
+        bounds, places = config.codec.bounds(), queue_places(shape.num_hosts)
+
+        def rows(name: str, *axes: int) -> spaces.Box:
+            low, high = bounds[name]
+            return spaces.Box(np.tile(low, (*axes, 1)), np.tile(high, (*axes, 1)))
+
+        observed = spaces.Dict(
+            {
+                "vms": rows("vms", places),
+                "candidates": rows("candidates", places, NUM_CANDIDATES),
+                "centre": spaces.Box(*bounds["centre"]),
+                "present": spaces.Box(0.0, 1.0, (places,)),
+                "offered": spaces.Box(0.0, 1.0, (places, NUM_CANDIDATES)),
+                "proposed": spaces.Box(0.0, float(NUM_CANDIDATES), (places,)),
+                "mask": spaces.Box(0.0, 1.0, (places, NUM_CHOICES)),
+            }
+        )
+        return observed, spaces.MultiDiscrete(np.full(places, NUM_CHOICES))
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Choices that may be made in the present state, (C, M, K + 1)."""
+        return self.codec.mask(self.telemetry, self.base if self.propose else None)
+
+    def decision(self, action: NDArray[Any]) -> PlacementOrders:
+        """Choices (C, M) as orders; what may not be chosen counts as what is proposed."""
+        return self.codec.decode(action, self.telemetry, self.base if self.propose else None)
+
+    def measured(self) -> dict[str, Floats]:
+        """Losses by cause, hosts that are on, energy, waits."""
+        return placement_counts(self.engine)
+
+    def viewer(self) -> Viewer:
+        """Somebody who watches centre 0 from now on."""
+        from gymbal_envs.tasks.centre_viewer import CentreViewer
+
+        return CentreViewer(self)
+
+    def _carry_out(self, decision: PlacementOrders) -> None:
+        self.engine.step(decision)
+
+    def _terms(self) -> dict[str, Floats]:
+        return placement_terms(self.engine)
+
+    def _new_history(self) -> NoHistory:
+        return NoHistory()
+
+    @property
+    def _nothing(self) -> PlacementObservation:
+        return _NOTHING

@@ -73,7 +73,8 @@ class ScenarioFacts:
         num_vms, cache, resources = int(scenario.present.sum()), "", scenario.resources
         if resources is not None and resources.llc_bytes > 0:
             cache = "page colours" if resources.llc_recolours else "ways"
-        return cls(scenario.name, scenario.tier.name, num_vms, peak / room, cache)
+        load = float(peak / room)  # a plain number, for JSON
+        return cls(scenario.name, scenario.tier.name, num_vms, load, cache)
 
     @classmethod
     def _of_centre(cls, scenario: CentreScenario) -> ScenarioFacts:

@@ -1,22 +1,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import msgspec
 import numpy as np
 import pytest
 
 from gymbal_agents.evaluate import Evaluation, ScenarioFacts, evaluate
 from gymbal_agents.measures import measures_of
 from gymbal_agents.roster import build_roster
-from gymbal_envs.scenarios.source import ScenarioConfig, ScenarioSource, make_source
+from gymbal_envs.scenarios.source import (
+    ScenarioConfig,
+    ScenarioSource,
+    default_scenario,
+    make_source,
+)
 from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.open import shape_of
 from gymbal_envs.tasks.reward import terms_of
 from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.command import Command
-from gymbal_runtime.tasks import BALLOON
+from gymbal_runtime.tasks import BALLOON, CENTRE_TASKS, CLUSTER_TASKS, TASKS
 
 Evaluate = Callable[..., Evaluation]
 
@@ -138,3 +144,9 @@ def test_plain_form_goes_there_and_back(source, shape) -> None:
 def test_nothing_to_play_is_an_error(source, shape) -> None:
     with pytest.raises(ValueError, match="num_scenarios"):
         evaluate(factories("static"), source, 0, shape)
+
+
+@pytest.mark.parametrize("task", [*TASKS, *CLUSTER_TASKS, *CENTRE_TASKS])
+def test_facts_of_every_kind_of_scenario_are_plain_numbers(task: str) -> None:
+    facts = ScenarioFacts.of(make_source(default_scenario(task), "train", 0)(0))
+    assert msgspec.json.decode(msgspec.json.encode(asdict(facts))) == asdict(facts)

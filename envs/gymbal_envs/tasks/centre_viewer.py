@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 _SIZE_INCHES, _DPI = (9.0, 6.8), 100  # 900 x 680 pixels
 _BUSY = "YlOrRd"
 _ASLEEP, _CHANGING = "#1b2433", "#4a78b5"
-_WATTS, _CAUSES = ("#e0882f", "#4a78b5"), ("#b2182b", "#f4a582", "#7b3294")
+_WATTS = ("#e0882f", "#4a78b5")
+_CAUSES = ("#b2182b", "#f4a582", "#7b3294", "#1b7837")
 _LOUD_MOVES = 300.0
 """Moves in a picture up to which their marks are drawn at full size."""
 _HOURS_S = 3600.0
@@ -151,14 +152,19 @@ class CentreViewer(Recorder, Viewer):
             weighted = (vms * self._shares).sum(axis=2)
             wanted = np.maximum(weighted[:, at.WANTED_WORK], 1e-12)
             lost = np.maximum(weighted[:, at.WANTED_WORK] - weighted[:, at.GOT_WORK], 0.0)
+            neighbours = weighted[:, [at.LOST_CACHE, at.LOST_IO, at.LOST_WAKING]].sum(axis=1)
             moving, waiting = weighted[:, at.LOST_MOVING], weighted[:, at.LOST_WAITING]
             full = np.maximum(lost - moving - waiting, 0.0)
             top = np.zeros(wanted.size)
             layers = []
-            for part, label in ((full, "full hosts"), (moving, "moves"), (waiting, "waiting")):
+            causes = [(full, "full hosts"), (moving, "moves"), (waiting, "waiting")]
+            if neighbours.any():  # where VMs run programs
+                causes.append((neighbours, "neighbours"))
+                lost = lost + neighbours
+            for part, label in causes:
                 top = top + part / wanted
                 layers.append((top, label))
-            for (height, label), color in reversed(list(zip(layers, _CAUSES, strict=True))):
+            for (height, label), color in reversed(list(zip(layers, _CAUSES, strict=False))):
                 axes.stairs(height, hours, color=color, fill=True, label=label)
             axes.set_ylim(0.0, max(0.01, 1.15 * float(top.max())))
             total = float(lost.sum() / wanted.sum())
@@ -178,4 +184,4 @@ class CentreViewer(Recorder, Viewer):
 
 def _legend_above(axes: Any) -> None:
     """Beside the title, where it hides nothing."""
-    axes.legend(fontsize=8, ncols=3, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=8, ncols=4, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0))

@@ -58,7 +58,7 @@ class PlacementEnv(MaskedWorldEnv):
     |---|---|---|
     | `slowdown` | part of what VMs with a host wanted to get done and did not, weighted by their shares | 1 |
     | `waiting` | part of what VMs wanted that was lost because they had no host, weighted by their shares | 1 |
-    | `hosts_on` | part of the hosts that were on, or on their way to or from it | 0.1 |
+    | `hosts_on` | part of the hosts that were on, or on their way to or from it | 0.2 |
 
     ## Starting State
     A fresh scenario: hosts and VMs of random kinds with programs of the split, spread over all hosts or packed on few with the rest asleep; a third of all VMs are there,

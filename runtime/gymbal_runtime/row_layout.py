@@ -44,15 +44,20 @@ class Table:
     changes: tuple[Quantity, ...]
     tracked: tuple[str, ...]
 
+    @property
+    def columns(self) -> tuple[Quantity, ...]:
+        """Of a whole row, in order."""
+        return self.now + self.changes * HISTORY_STEPS
+
     @cached_property
     def bounds(self) -> Bounds:
         """Of a whole row."""
-        return bounds_of(self.now + self.changes * HISTORY_STEPS)
+        return bounds_of(self.columns)
 
     @property
     def width(self) -> int:
         """Length of a row."""
-        return len(self.now) + HISTORY_STEPS * len(self.changes)
+        return len(self.columns)
 
     def rows(self, columns: Columns, before: Floats) -> tuple[Floats, Floats]:
         """Bounded rows (..., width), and what is to be remembered (HISTORY_STEPS, ..., tracked)."""

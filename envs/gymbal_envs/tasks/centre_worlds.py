@@ -15,8 +15,8 @@ from gymbal_envs.tasks.config import CentreSettings, TaskConfig, default_task
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_runtime.centre.codec import CentreCodec, CentreObservation
 from gymbal_runtime.centre.orders import CentreOrders
-from gymbal_runtime.centre.rows import CentreHistory
 from gymbal_runtime.centre.telemetry import CentreTelemetry
+from gymbal_runtime.row_layout import RowHistory
 from gymbal_runtime.tasks import CONSOLIDATION
 
 Floats = NDArray[np.float64]
@@ -40,7 +40,7 @@ class CentreWorlds(Worlds[CentreTelemetry, CentreOrders]):
 
     engine: CentreEngine
     codec: CentreCodec
-    history: CentreHistory
+    history: RowHistory
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class CentreWorlds(Worlds[CentreTelemetry, CentreOrders]):
     def _terms(self) -> dict[str, Floats]:
         return centre_terms(self.engine)
 
-    def _new_history(self) -> CentreHistory:
+    def _new_history(self) -> RowHistory:
         return self.codec.initial_history(self.num_worlds, self.num_hosts)
 
     @property

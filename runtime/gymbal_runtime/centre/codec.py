@@ -8,26 +8,21 @@ sum of its VMs, so that one step costs no more than V + H.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_runtime.centre.corrections import CALL, VETO, Correctable, Corrections
 from gymbal_runtime.centre.heuristics import CENTRE_HEURISTICS, make_centre_heuristic
+from gymbal_runtime.centre.loads import Loads
 from gymbal_runtime.centre.orders import CentreOrders
-from gymbal_runtime.centre.rows import (
-    CENTRE_BOUNDS,
-    HOST_BOUNDS,
-    LAYOUT,
-    CentreHistory,
-    CentreLayout,
-    rows_of,
-)
+from gymbal_runtime.centre.quantities import LAYOUT
+from gymbal_runtime.centre.rows import centre_columns, host_columns
 from gymbal_runtime.centre.telemetry import CentreTelemetry
-from gymbal_runtime.hashing import content_hash
 from gymbal_runtime.observation import HISTORY_STEPS
-from gymbal_runtime.signature import MAX_HOSTS, Bounds, Signature, float32_bounds
+from gymbal_runtime.row_codec import RowCodec
+from gymbal_runtime.row_layout import RowHistory, RowLayout
 from gymbal_runtime.tasks import CONSOLIDATION, check_task
 
 CENTRE_CODEC_VERSION = 2
@@ -45,7 +40,7 @@ class CentreObservation(TypedDict):
 
 
 @dataclass(frozen=True)
-class CentreCodec:
+class CentreCodec(RowCodec):
     """Encodes telemetry for a policy and decodes its corrections.
 
     Attributes:
@@ -57,6 +52,10 @@ class CentreCodec:
         ValueError: there is no such task, it is not about data centres, or the rule cannot be
             corrected.
     """
+
+    LAYOUT: ClassVar[RowLayout] = LAYOUT
+    WHOLE: ClassVar[str] = "centre"
+    ACTIONS: ClassVar[tuple[str, ...]] = ACTIONS
 
     task: str = CONSOLIDATION
     heuristic: str = "lr_mmt"
@@ -72,44 +71,6 @@ class CentreCodec:
                 f"are {', '.join(correctable())}"
             )
 
-    @property
-    def layout(self) -> CentreLayout:
-        """Which number stands where in the observation."""
-        return LAYOUT
-
-    @property
-    def num_host_features(self) -> int:
-        """F, the length of a host's row."""
-        return len(HOST_BOUNDS[0])
-
-    @property
-    def num_centre_features(self) -> int:
-        """G, the length of a centre's row."""
-        return len(CENTRE_BOUNDS[0])
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """Names of the numbers that each host gets."""
-        return ACTIONS
-
-    @property
-    def signature(self) -> Signature:
-        """What a policy of this codec takes and gives: three numbers for each host."""
-        rows = ("centres", "hosts")
-        return Signature(
-            inputs={
-                "hosts": (*rows, self.num_host_features),
-                "centre": ("centres", self.num_centre_features),
-                "present": rows,
-            },
-            tables={"hosts": "present", "centre": None},
-            asked="present",
-            answer_axes=(len(ACTIONS),),
-            limit=MAX_HOSTS,
-            limited="hosts",
-            sized=("present", 1),
-        )
-
     def spec(self) -> dict[str, Any]:
         """Everything that gives the numbers their meaning, as plain JSON types."""
         return {
@@ -121,32 +82,15 @@ class CentreCodec:
             "veto": VETO,
             "call": CALL,
             "history_steps": HISTORY_STEPS,
-            "host_quantities": [asdict(q) for q in LAYOUT.host],
-            "history_quantities": [asdict(q) for q in LAYOUT.history],
-            "centre_quantities": [asdict(q) for q in LAYOUT.centre],
-            "action": {
-                "names": list(ACTIONS),
-                "shape": ["hosts", len(ACTIONS)],
-                "low": -1.0,
-                "high": 1.0,
-            },
+            "host_quantities": [asdict(q) for q in LAYOUT.row.now],
+            "history_quantities": [asdict(q) for q in LAYOUT.row.changes],
+            "centre_quantities": [asdict(q) for q in LAYOUT.whole.columns],
+            "action": self.action_spec,
         }
 
-    def fingerprint(self) -> str:
-        """Hash of `spec`: two codecs with the same fingerprint read a policy the same way."""
-        return content_hash(self.spec())
-
-    def bounds(self) -> dict[str, Bounds]:
-        """Lower and upper bound of each feature: ``hosts`` (F,), ``centre`` (G,)."""
-        return float32_bounds(hosts=HOST_BOUNDS, centre=CENTRE_BOUNDS)
-
-    def initial_history(self, num_centres: int, num_hosts: int) -> CentreHistory:
-        """The memory before the first decision: nothing changed so far."""
-        return CentreHistory.empty(num_centres, num_hosts)
-
     def encode(
-        self, telemetry: CentreTelemetry, base: CentreOrders, history: CentreHistory
-    ) -> tuple[CentreObservation, CentreHistory]:
+        self, telemetry: CentreTelemetry, base: CentreOrders, history: RowHistory
+    ) -> tuple[CentreObservation, RowHistory]:
         """Telemetry to observation.
 
         Args:
@@ -157,7 +101,14 @@ class CentreCodec:
         Returns:
             The observation and the history to pass next time.
         """
-        hosts, centre, memory = rows_of(telemetry, base, history)
+        with np.errstate(all="ignore"):  # empty places may hold anything
+            loads = Loads.of(telemetry, base)
+            hosts, centre, memory = LAYOUT.encode(
+                host_columns(telemetry, base, loads),
+                centre_columns(telemetry, base, loads),
+                telemetry.exists,
+                history,
+            )
         observation = CentreObservation(
             hosts=hosts.astype(np.float32),
             centre=centre.astype(np.float32),
@@ -169,15 +120,12 @@ class CentreCodec:
         """What an action changes about the rule.
 
         Args:
-            action: (C, H, 3) in [-1, 1], clipped; a NaN counts as 0, as does what a place without a
-                host asks for.
+            action: (C, H, 3), see `asked`.
             telemetry: the record that was encoded.
         """
-        shape = (*telemetry.exists.shape, len(ACTIONS))
-        asked = np.nan_to_num(np.asarray(action, dtype=np.float64)).reshape(shape)
-        bounded = np.clip(asked, -1.0, 1.0) * telemetry.exists[..., None]
-        factors = 1.0 + THRESHOLD_SPAN * bounded[..., :2]
-        return Corrections(factors[..., 0], factors[..., 1], bounded[..., 2])
+        asked = self.asked(action, telemetry.exists)
+        factors = 1.0 + THRESHOLD_SPAN * asked[..., :2]
+        return Corrections(factors[..., 0], factors[..., 1], asked[..., 2])
 
     def decode(
         self,

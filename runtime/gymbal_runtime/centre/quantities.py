@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gymbal_runtime.centre.telemetry import HOST_STATES
 from gymbal_runtime.quantities import BY_DEFINITION, CLIP, Quantity
+from gymbal_runtime.row_layout import RowLayout, Table
 
 _PER_MIPS = "log2(W per MIPS / mean of the centre's hosts) / 3"
 _OF_CAPACITY = "wanted MIPS of its VMs / its MIPS"
@@ -55,7 +56,6 @@ HOST_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("utilisation_after", "1", 0, 2, f"with the heuristic's moves: {_OF_CAPACITY}", CLIP),
 )  # fmt: skip
 
-TRACKED = ("is_on", "utilisation", "memory_held", "vms")
 HISTORY_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("is_on_change", "1", -1, 1, "now - then", BY_DEFINITION),
     Quantity("utilisation_change", "1", -2, 2, "now - then", CLIP),
@@ -91,8 +91,12 @@ CENTRE_QUANTITIES: tuple[Quantity, ...] = (
              BY_DEFINITION),
 )  # fmt: skip
 
-CENTRE_TRACKED = ("load", "on")
 CENTRE_HISTORY_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("load_change", "1", -1, 1, "now - then", CLIP),
     Quantity("on_change", "1", -1, 1, "now - then", BY_DEFINITION),
+)
+
+LAYOUT = RowLayout(
+    row=Table(HOST_QUANTITIES, HISTORY_QUANTITIES, ("is_on", "utilisation", "memory_held", "vms")),
+    whole=Table(CENTRE_QUANTITIES, CENTRE_HISTORY_QUANTITIES, ("load", "on")),
 )

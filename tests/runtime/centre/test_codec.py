@@ -8,7 +8,7 @@ from gymbal_runtime.centre.corrections import Correctable, Corrections
 from gymbal_runtime.centre.heuristics import make_centre_heuristic
 from gymbal_runtime.centre.loads import Loads, Past, needed_hosts
 from gymbal_runtime.centre.orders import SLEEP, WAKE, CentreOrders
-from gymbal_runtime.centre.rows import LAYOUT
+from gymbal_runtime.centre.quantities import LAYOUT
 from gymbal_runtime.centre.telemetry import NOWHERE, PER_CENTRE, PER_HOST
 from gymbal_runtime.observation import HISTORY_STEPS
 from gymbal_runtime.signature import ACTION, MAX_HOSTS
@@ -16,7 +16,7 @@ from gymbal_runtime.tasks import BALLOON
 
 CODEC = CentreCodec()
 GOLDEN = "2ba514b3f2ff520218d84e627347d3e1ca0be82f016c8a128d4e6f7d9485b736"
-NAMES = [q.name for q in (*LAYOUT.host, *LAYOUT.history * HISTORY_STEPS)]
+NAMES = [q.name for q in (*LAYOUT.row.now, *LAYOUT.row.changes * HISTORY_STEPS)]
 
 
 def encoded(record, base=None, history=None, codec=CODEC):
@@ -66,14 +66,14 @@ def test_shapes_follow_the_signature(random_centres):
     assert (signature.output, signature.limit) == (ACTION, MAX_HOSTS)
     assert signature.answer_shape(seen) == (4, 7, len(ACTIONS))
     assert signature.size(seen) == 7
-    widths = {"hosts": CODEC.num_host_features, "centre": CODEC.num_centre_features}
+    widths = {"hosts": CODEC.layout.row.width, "centre": CODEC.num_centre_features}
     assert signature.widths == widths
 
 
 def test_quantities_have_one_name_each():
-    for table in (LAYOUT.host, LAYOUT.history):
+    for table in (LAYOUT.row.now, LAYOUT.row.changes):
         assert len({q.name for q in table}) == len(table)
-    assert CODEC.num_host_features == len(LAYOUT.host) + HISTORY_STEPS * len(LAYOUT.history)
+    assert CODEC.layout.row.width == len(LAYOUT.row.now) + HISTORY_STEPS * len(LAYOUT.row.changes)
 
 
 def test_rows_say_what_is_there(centre):
@@ -97,7 +97,7 @@ def test_rows_say_what_is_there(centre):
     }  # fmt: skip
     for name, values in expected.items():
         np.testing.assert_allclose(column(seen, name)[0], values, atol=1e-6, err_msg=name)
-    names = [q.name for q in LAYOUT.centre]
+    names = [q.name for q in LAYOUT.whole.columns]
     whole = dict(zip(names, seen["centre"][0], strict=False))
     load = 1.1 * 1000 / 6000
     for name, value in (

@@ -7,7 +7,7 @@ with five numbers for each host; zero is exactly the stack.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,9 @@ from gymbal_runtime.cluster.layers.quantities import LAYOUT
 from gymbal_runtime.cluster.layers.rows import Loads, cluster_columns, host_columns
 from gymbal_runtime.cluster.orders import Orders
 from gymbal_runtime.cluster.powered import PoweredTelemetry
-from gymbal_runtime.hashing import content_hash
 from gymbal_runtime.observation import HISTORY_STEPS
+from gymbal_runtime.row_codec import RowCodec
 from gymbal_runtime.row_layout import RowHistory, RowLayout
-from gymbal_runtime.signature import MAX_HOSTS, Bounds, Signature, float32_bounds
 from gymbal_runtime.tasks import CLUSTER, check_task
 
 LAYERS_CODEC_VERSION = 1
@@ -40,7 +39,7 @@ class LayersObservation(TypedDict):
 
 
 @dataclass(frozen=True)
-class LayersCodec:
+class LayersCodec(RowCodec):
     """Encodes telemetry for a policy and decodes its corrections.
 
     Attributes:
@@ -52,6 +51,10 @@ class LayersCodec:
         ValueError: there is no such task, it is not about whole clusters, or there is no such
             stack.
     """
+
+    LAYOUT: ClassVar[RowLayout] = LAYOUT
+    WHOLE: ClassVar[str] = "cluster"
+    ACTIONS: ClassVar[tuple[str, ...]] = ACTIONS
 
     task: str = CLUSTER
     heuristic: str = Layered.name
@@ -65,34 +68,6 @@ class LayersCodec:
             raise ValueError(
                 f"heuristic {self.heuristic!r} cannot be corrected host by host; {Layered.name} can"
             )
-
-    @property
-    def layout(self) -> RowLayout:
-        """Which number stands where in the observation."""
-        return LAYOUT
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """Names of the numbers that each host gets."""
-        return ACTIONS
-
-    @property
-    def signature(self) -> Signature:
-        """What a policy of this codec takes and gives: five numbers for each host."""
-        rows = ("clusters", "hosts")
-        return Signature(
-            inputs={
-                "hosts": (*rows, LAYOUT.row.width),
-                "cluster": ("clusters", LAYOUT.whole.width),
-                "present": rows,
-            },
-            tables={"hosts": "present", "cluster": None},
-            asked="present",
-            answer_axes=(len(ACTIONS),),
-            limit=MAX_HOSTS,
-            limited="hosts",
-            sized=("present", 1),
-        )
 
     def spec(self) -> dict[str, Any]:
         """Everything that gives the numbers their meaning, as plain JSON types."""
@@ -110,25 +85,8 @@ class LayersCodec:
             "history_quantities": [asdict(q) for q in LAYOUT.row.changes],
             "cluster_quantities": [asdict(q) for q in LAYOUT.whole.now],
             "cluster_history_quantities": [asdict(q) for q in LAYOUT.whole.changes],
-            "action": {
-                "names": list(ACTIONS),
-                "shape": ["hosts", len(ACTIONS)],
-                "low": -1.0,
-                "high": 1.0,
-            },
+            "action": self.action_spec,
         }
-
-    def fingerprint(self) -> str:
-        """Hash of `spec`: two codecs with the same fingerprint read a policy the same way."""
-        return content_hash(self.spec())
-
-    def bounds(self) -> dict[str, Bounds]:
-        """Lower and upper bound of each feature: ``hosts`` (F,), ``cluster`` (G,)."""
-        return float32_bounds(hosts=LAYOUT.row.bounds, cluster=LAYOUT.whole.bounds)
-
-    def initial_history(self, num_clusters: int, num_hosts: int) -> RowHistory:
-        """The memory before the first decision: nothing changed so far."""
-        return LAYOUT.no_history(num_clusters, num_hosts)
 
     def encode(
         self, telemetry: PoweredTelemetry, base: Orders, history: RowHistory
@@ -162,14 +120,11 @@ class LayersCodec:
         """What an action changes about the stack.
 
         Args:
-            action: (C, H, 5) in [-1, 1], clipped; a NaN counts as 0, as does what a place without a
-                host asks for.
+            action: (C, H, 5), see `asked`.
             telemetry: the record that was encoded.
         """
-        shape = (*telemetry.exists.shape, len(ACTIONS))
-        asked = np.nan_to_num(np.asarray(action, dtype=np.float64)).reshape(shape)
-        bounded = np.clip(asked, -1.0, 1.0) * telemetry.exists[..., None]
-        fill, relief, keep, haste, exchange = np.moveaxis(bounded, -1, 0)
+        asked = self.asked(action, telemetry.exists)
+        fill, relief, keep, haste, exchange = np.moveaxis(asked, -1, 0)
         return LayerCorrections(1.0 + SPAN * fill, 1.0 + SPAN * relief, keep, haste, exchange)
 
     def decode(

@@ -17,6 +17,7 @@ from gymbal_runtime.cluster.heuristics.layered import wanted_cores
 from gymbal_runtime.cluster.heuristics.situation import leaving
 from gymbal_runtime.cluster.orders import BORROW, CLONE, MIGRATE, PLACE, Orders
 from gymbal_runtime.cluster.powered import PoweredTelemetry
+from gymbal_runtime.host_columns import against_mean, flag, imbalance, turn
 from gymbal_runtime.parts.scales import known, log_scaled
 from gymbal_runtime.row_layout import Columns
 from gymbal_runtime.telemetry import Bools, Floats
@@ -65,10 +66,10 @@ def host_columns(t: PoweredTelemetry, base: Orders, loads: Loads) -> Columns:
     read = np.where(present, t.per_host(known(hosts.swap_in_rate)), 0.0).sum(axis=2)
     steal = np.where(present, t.per_host(known(hosts.steal_frac)), 0.0).sum(axis=2)
     far = np.where(present, t.far_bytes, 0.0).sum(axis=2)
-    states = {f"is_{name}": _flag(t.state == number) for number, name in enumerate(HOST_STATES)}
+    states = {f"is_{name}": flag(t.state == number) for number, name in enumerate(HOST_STATES)}
     peak_w = t.power_w[..., -1]
     return states | _fixed_columns(t) | _proposal_columns(t, base, loads) | {
-        "draining": _flag(t.draining),
+        "draining": flag(t.draining),
         "state_s": log_scaled(t.state_s, 60.0, 1440.0),
         "used": loads.on_host / memory,
         "room": t.room_bytes / memory,
@@ -92,23 +93,16 @@ def host_columns(t: PoweredTelemetry, base: Orders, loads: Loads) -> Columns:
         "link_out": t.sent_bytes_s / t.nic_bytes_s,
         "link_in": t.received_bytes_s / t.nic_bytes_s,
         "watts": ratio(t.watts, peak_w),
-        "turn": _turn(loads.on_host / memory, t.running),
+        "turn": turn(loads.on_host / memory, t.running),
     }  # fmt: skip
 
 
 def _fixed_columns(t: PoweredTelemetry) -> Columns:
     """What hosts are made of."""
     peak, idle = t.power_w[..., -1], t.power_w[..., 0]
-
-    def against_mean(values: Floats) -> Floats:
-        count = np.maximum(t.exists.sum(axis=1), 1)
-        mean = np.where(t.exists, values, 0.0).sum(axis=1) / count
-        apart: Floats = np.log2(values / mean[:, None]) / 3.0
-        return apart
-
     return {
-        "memory": against_mean(t.capacity_bytes),
-        "cores": against_mean(t.cores),
+        "memory": against_mean(t.capacity_bytes, t.exists),
+        "cores": against_mean(t.cores, t.exists),
         "link_rate": np.log10(np.maximum(t.nic_bytes_s, 1.0) / 1e7) / 4.0,
         "idle_share": ratio(idle, peak),
         "sleep_share": ratio(t.sleep_w, idle, 1.0),
@@ -133,8 +127,8 @@ def _proposal_columns(t: PoweredTelemetry, base: Orders, loads: Loads) -> Column
     np.add.at(sent, (clusters[away], hosts[away]), 1.0)
     borrows = (base.verb == BORROW).sum(axis=2).astype(np.float64)
     return {
-        "to_sleep": _flag(power == SLEEP),
-        "to_wake": _flag(power == WAKE),
+        "to_sleep": flag(power == SLEEP),
+        "to_wake": flag(power == WAKE),
         "moves_out": ratio(sent, loads.vms),
         "moves_in": log_scaled(received, 1.0, _FEW),
         "borrows": ratio(borrows, loads.vms),
@@ -168,7 +162,7 @@ def cluster_columns(t: PoweredTelemetry, base: Orders, loads: Loads) -> Columns:
         "on": part(running),
         "waking": part(t.state == WAKING),
         "draining": part(t.draining),
-        "imbalance": _deviation(loads.on_host / np.maximum(t.capacity_bytes, 1.0), running),
+        "imbalance": imbalance(loads.on_host / np.maximum(t.capacity_bytes, 1.0), running),
         "swapped": loads.swapped.sum(axis=1) / total,
         "lent": np.where(t.exists, t.lent_bytes, 0.0).sum(axis=1) / total,
         "pressure": ratio(loads.pressure.sum(axis=1), loads.shares.sum(axis=1)),
@@ -188,24 +182,3 @@ def _relative_share(loads: Loads) -> Floats:
     mean = loads.shares.sum(axis=1) / np.maximum(loads.vms.sum(axis=1), 1.0)
     relative: Floats = ratio(loads.shares, loads.vms) / np.maximum(mean, 1e-12)[:, None]
     return relative
-
-
-def _turn(used: Floats, running: Bools) -> Floats:
-    """Place by use among the hosts that are on, 0 first, over their number."""
-    key = np.where(running, used, np.inf)
-    place = np.argsort(np.argsort(key, axis=1, kind="stable"), axis=1, kind="stable")
-    count = np.maximum(running.sum(axis=1, keepdims=True), 1)
-    return np.where(running, place / count, 0.0)
-
-
-def _deviation(used: Floats, running: Bools) -> Floats:
-    """Standard deviation over the hosts that are on, (C,)."""
-    count = np.maximum(running.sum(axis=1), 1)
-    mean = np.where(running, used, 0.0).sum(axis=1) / count
-    off = np.where(running, used - mean[:, None], 0.0)
-    deviation: Floats = np.sqrt((off * off).sum(axis=1) / count)
-    return deviation
-
-
-def _flag(where: Bools) -> Floats:
-    return where.astype(np.float64)

@@ -66,7 +66,7 @@ def test_shapes_follow_the_signature(random_centres):
     assert (signature.output, signature.limit) == (ACTION, MAX_HOSTS)
     assert signature.answer_shape(seen) == (4, 7, len(ACTIONS))
     assert signature.size(seen) == 7
-    widths = {"hosts": CODEC.layout.row.width, "centre": CODEC.num_centre_features}
+    widths = {"hosts": CODEC.layout.row.width, "centre": CODEC.layout.whole.width}
     assert signature.widths == widths
 
 

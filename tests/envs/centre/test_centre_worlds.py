@@ -152,7 +152,7 @@ def test_episodes_end_after_their_time_and_the_next_scenario_follows(source):
     assert ends[9] == ends[29] == [False, True, False, True]
     assert ends[19] == [True, False, True, False]
     assert worlds.episodes.tolist() == [4, 9, 6, 11]
-    assert first["hosts"].shape == (4, SMALL.max_hosts, worlds.codec.num_host_features)
+    assert first["hosts"].shape == (4, SMALL.max_hosts, worlds.codec.layout.row.width)
 
 
 def test_a_batch_is_many_single_worlds(source):
@@ -186,9 +186,9 @@ def test_permuting_the_hosts_permutes_what_is_seen(source):
     order = np.random.default_rng(4).permutation(SMALL.max_hosts)
     one, other = worlds_of(source), worlds_of(lambda i: permuted(source(i), order))
     mine, its = one.reset(), other.reset()
-    turn = [q.name for q in one.codec.layout.host].index("turn")
+    turn = [q.name for q in one.codec.layout.row.now].index("turn")
     mine["hosts"][..., turn] = its["hosts"][..., turn] = 0.0
-    fixed = slice(0, [q.name for q in one.codec.layout.host].index("to_sleep"))
+    fixed = slice(0, [q.name for q in one.codec.layout.row.now].index("to_sleep"))
     np.testing.assert_allclose(
         mine["hosts"][:, order][..., fixed], its["hosts"][..., fixed], atol=1e-6
     )
@@ -210,7 +210,7 @@ def test_every_feature_varies(source):
         high = top if high is None else np.maximum(high, top)
         seen = worlds.step(rng.uniform(-1, 1, zero(worlds).shape)).observation
     layout = worlds.codec.layout
-    names = [q.name for q in (*layout.host, *layout.history * 3, *layout.centre)]
+    names = [q.name for q in (*layout.row.now, *layout.row.changes * 3, *layout.whole.columns)]
     assert {names[i] for i in np.flatnonzero(low == high)} == set()
 
 

@@ -36,6 +36,7 @@ from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.scenarios.toy import OppositePeaks
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.params import TIERS
+from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.heuristics import make_heuristic
@@ -97,9 +98,8 @@ def scenarios(agent: str) -> list[Scenario]:
 def start(agent: str) -> tuple[HostWorlds, Agent]:
     """The hosts and who divides them."""
     drawn = scenarios(agent)
-    worlds = HostWorlds(
-        lambda index: drawn[index], len(drawn), MAX_DECISIONS + 1, 2, drawn[0].num_knots
-    )
+    shape = WorldShape(2, drawn[0].num_knots, MAX_DECISIONS + 1)
+    worlds = HostWorlds(lambda index: drawn[index], len(drawn), shape)
     worlds.reset()
     decides: Agent = HorizonOracle(worlds.engine) if agent == "oracle" else make_heuristic(agent)
     decides.reset(len(drawn), 2)

@@ -19,6 +19,7 @@ from gymbal_envs.scenarios.source import default_scenario, make_source
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.tasks.config import default_task
+from gymbal_envs.tasks.open import shape_of
 from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.llc import check_llc_command
 from gymbal_runtime.tasks import CACHE, HOST
@@ -154,7 +155,7 @@ def test_oracles_command_what_can_be_done(task: str, name: str) -> None:
     scenario = default_scenario(task)
     scenario = replace(scenario, fleet=replace(scenario.fleet, episode_s=300.0))
     worlds = HostWorlds(
-        make_source(scenario, "train", 1), 4, 1000, scenario.num_vms, scenario.num_knots,
+        make_source(scenario, "train", 1), 4, shape_of(scenario, default_task(task)),
         default_task(task), encode=False,
     )  # fmt: skip
     worlds.reset()

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_envs.simulator.cluster.engine import ClusterEngine
-from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
-from gymbal_envs.tasks.config import ClusterSettings, TaskConfig
+from gymbal_envs.tasks.batch import Worlds
+from gymbal_envs.tasks.config import ClusterSettings
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.cluster.orders import Orders
@@ -30,39 +30,18 @@ RecordT = TypeVar("RecordT", bound=ClusterTelemetry)
 class BalancedClusters(Worlds[RecordT, Orders]):
     """C clusters with a local agent on every host; orders come on top.
 
-    Args:
-        source: scenario by number.
-        num_worlds: C.
-        shape: of each.
-        config: the task.
-        num_threads: of the engine.
-        encode: False leaves observations empty, for clusters that nobody learns from.
-        propose: False asks no heuristic either: such clusters take orders only.
+    Its arguments are those of `Worlds`.
     """
 
     engine: ClusterEngine
 
-    def __init__(
-        self,
-        source: ScenarioSource,
-        num_worlds: int,
-        shape: WorldShape,
-        config: TaskConfig,
-        num_threads: int = 1,
-        encode: bool = True,
-        propose: bool = True,
-    ) -> None:
-        super().__init__(source, num_worlds, shape, config, encode, propose)
-        settings = config.cluster or ClusterSettings()
-        self.engine = ClusterEngine(
-            num_worlds, shape.num_hosts, shape.num_vms, shape.num_knots, config.physics,
-            settings.params, num_threads,
-        )  # fmt: skip
-        self.codec = config.codec
+    def _open(self, num_threads: int) -> None:
+        settings = self.config.cluster or ClusterSettings()
+        sizes = (self.num_worlds, self.num_hosts, self.num_vms, self.shape.num_knots)
+        self.engine = ClusterEngine(*sizes, self.config.physics, settings.params, num_threads)
         self.local: Agent = settings.local.agent()
         self._static = Static()
         self._kept_frac = settings.local.kept_frac
-        self._clear()
 
     def local_command(self, orders: Orders) -> Command:
         """What the hosts are told beside the orders, (C * H, V).

@@ -10,13 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gymbal_envs.tasks.config import TaskConfig
+from gymbal_envs.tasks.config import TaskConfig, default_task
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.reward import total_reward
 
@@ -65,10 +65,16 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
         source: scenario by number; world w plays numbers w, w + B, w + 2B, ...
         num_worlds: B.
         shape: of each.
-        config: the task.
+        config: the task; the one that such worlds are for, with its defaults, where None.
+        num_threads: of the engine.
         encode: False leaves observations empty, for worlds that nobody learns from.
         propose: False asks no heuristic either: such worlds take decisions only.
+
+    Attributes:
+        TASK: id of the task that such worlds are for.
     """
+
+    TASK: ClassVar[str]
 
     telemetry: TelemetryT
     base: DecisionT
@@ -80,22 +86,28 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
         source: ScenarioSource,
         num_worlds: int,
         shape: WorldShape,
-        config: TaskConfig,
+        config: TaskConfig | None = None,
+        num_threads: int = 1,
         encode: bool = True,
         propose: bool = True,
     ) -> None:
-        self.config, self.source = config, source
+        self.config, self.source = config or default_task(self.TASK), source
         self.encode, self.propose = encode and propose, propose
         self.num_worlds, self.shape = num_worlds, shape
         self.num_vms, self.num_hosts = shape.num_vms, shape.num_hosts
         self.episode_steps = shape.episode_steps
-        self.base_agent = config.base_agent()
+        self.base_agent = self.config.base_agent()
         self.steps = np.zeros(num_worlds, dtype=np.int64)
         self.episodes = np.arange(num_worlds, dtype=np.int64)
-        self._remembered: Any = None
-        self.history: Any = None
+        self.codec = self.config.codec
+        self._open(num_threads)
+        self._clear()
 
     # What kinds of worlds differ in.
+
+    @abstractmethod
+    def _open(self, num_threads: int) -> None:
+        """Make the engine, and whatever else takes part."""
 
     @staticmethod
     @abstractmethod
@@ -158,7 +170,8 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
 
     def _clear(self) -> None:
         self._reset_agents()
-        self.history = self._remembered = self._new_history()
+        self.history: Any = self._new_history()
+        self._remembered = self.history
 
     def reset(self, first_episode: int = 0, stagger: int = 1) -> Any:
         """Start every world on a new scenario.

@@ -19,6 +19,7 @@ from gymbal_runtime.cluster.history import ClusterHistory
 from gymbal_runtime.cluster.observation import ClusterObservation
 from gymbal_runtime.cluster.orders import Orders
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
+from gymbal_runtime.tasks import OVERLOAD
 
 Floats = NDArray[np.float64]
 
@@ -35,8 +36,10 @@ class ClusterWorlds(BalancedClusters[ClusterTelemetry]):
     Every decision, the local agent first divides each host's memory by what that host reports; the
     orders come on top.
 
-    Its arguments are those of `BalancedClusters`.
+    Its arguments are those of `Worlds`.
     """
+
+    TASK = OVERLOAD
 
     codec: ClusterCodec
     history: ClusterHistory

@@ -23,6 +23,7 @@ from gymbal_runtime.cluster.layers.codec import LayersCodec, LayersObservation
 from gymbal_runtime.cluster.orders import Orders
 from gymbal_runtime.cluster.powered import PoweredTelemetry
 from gymbal_runtime.row_layout import RowHistory
+from gymbal_runtime.tasks import CLUSTER
 
 Floats = NDArray[np.float64]
 
@@ -36,8 +37,10 @@ class LayeredWorlds(BalancedClusters[PoweredTelemetry]):
     A decision holds for ``physics.clock.control_interval_s``. Meanwhile local agents divide each
     host's memory anew every ``cluster.local.interval_s``.
 
-    Its arguments are those of `BalancedClusters`.
+    Its arguments are those of `Worlds`.
     """
+
+    TASK = CLUSTER
 
     codec: LayersCodec
     history: RowHistory

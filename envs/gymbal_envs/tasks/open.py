@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymbal_envs.scenarios.source import ScenarioConfig
 from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
-from gymbal_runtime.tasks import CENTRE_TASKS, CLUSTER, CLUSTER_TASKS, OVERLOAD, PLACEMENT, SITES
+from gymbal_runtime.tasks import CENTRE_TASKS, CLUSTER, OVERLOAD, PLACEMENT, SITES
 
 
 def shape_of(scenario: ScenarioConfig, config: TaskConfig) -> WorldShape:
@@ -43,14 +43,8 @@ def open_worlds(
         encode: False leaves observations empty, for worlds that nobody learns from.
         propose: False asks no heuristic either: such worlds take decisions only.
     """
-    kind: Any = _kind_of(config)
-    options = (config, num_threads, encode, propose)
-    if config.id in (*CLUSTER_TASKS, *CENTRE_TASKS):
-        worlds: Worlds[Any, Any] = kind(source, num_worlds, shape, *options)
-    else:
-        sizes = (shape.episode_steps, shape.num_vms, shape.num_knots)
-        worlds = kind(source, num_worlds, *sizes, *options)
-    return worlds
+    kind = _kind_of(config)
+    return kind(source, num_worlds, shape, config, num_threads, encode, propose)
 
 
 def _kind_of(config: TaskConfig) -> type[Worlds[Any, Any]]:

@@ -9,8 +9,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from gymbal_envs.simulator.centre.engine import CentreEngine
-from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
-from gymbal_envs.tasks.config import CentreSettings, TaskConfig, default_task
+from gymbal_envs.tasks.batch import Worlds, WorldShape
+from gymbal_envs.tasks.config import CentreSettings, TaskConfig
 from gymbal_envs.tasks.placement_terms import placement_counts, placement_terms
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_runtime.centre.telemetry import CentreTelemetry
@@ -37,37 +37,19 @@ _NOTHING = PlacementObservation(
 class PlacementWorlds(Worlds[CentreTelemetry, PlacementOrders]):
     """C data centres in which VMs get hosts by actions (choices) or by `PlacementOrders`.
 
-    Args:
-        source: scenario by number.
-        num_worlds: C.
-        shape: of each.
-        config: the task; `gymbal/Placement-v0` with its defaults where None.
-        num_threads: of the engine.
-        encode: False leaves observations empty, for centres that nobody learns from.
-        propose: False asks no heuristic either: such centres take orders only.
+    Its arguments are those of `Worlds`.
     """
+
+    TASK = PLACEMENT
 
     engine: CentreEngine
     codec: PlacementCodec
     history: NoHistory
 
-    def __init__(
-        self,
-        source: ScenarioSource,
-        num_worlds: int,
-        shape: WorldShape,
-        config: TaskConfig | None = None,
-        num_threads: int = 1,
-        encode: bool = True,
-        propose: bool = True,
-    ) -> None:
-        task = config or default_task(PLACEMENT)
-        settings = task.centre or CentreSettings()
-        super().__init__(source, num_worlds, shape, task, encode, propose)
-        sizes = (shape.num_hosts, shape.num_vms, shape.num_knots)
-        self.engine = CentreEngine(num_worlds, *sizes, task.physics, settings.params, num_threads)
-        self.codec = task.codec
-        self._clear()
+    def _open(self, num_threads: int) -> None:
+        settings = self.config.centre or CentreSettings()
+        sizes = (self.num_worlds, self.num_hosts, self.num_vms, self.shape.num_knots)
+        self.engine = CentreEngine(*sizes, self.config.physics, settings.params, num_threads)
 
     @staticmethod
     def spaces_of(

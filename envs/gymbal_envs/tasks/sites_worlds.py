@@ -9,8 +9,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from gymbal_envs.simulator.cluster.sites_engine import SitesEngine
-from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
-from gymbal_envs.tasks.config import SitesSettings, TaskConfig, default_task
+from gymbal_envs.tasks.batch import Worlds, WorldShape
+from gymbal_envs.tasks.config import SitesSettings, TaskConfig
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.sites_terms import sites_measures, sites_terms
 from gymbal_runtime.sites.codec import SitesCodec, SitesObservation
@@ -28,38 +28,19 @@ _NOTHING = SitesObservation(vms=_EMPTY, host=_EMPTY, present=_EMPTY, proposed=_E
 class SitesWorlds(Worlds[SitesTelemetry, SitesOrders]):
     """B pairs of sites whose VMs are moved by actions (a verb for each) or by `SitesOrders`.
 
-    Args:
-        source: scenario by number.
-        num_worlds: B.
-        shape: of each.
-        config: the task; `gymbal/Sites-v0` with its defaults where None.
-        num_threads: of the engine.
-        encode: False leaves observations empty, for worlds that nobody learns from.
-        propose: False asks no heuristic either: such worlds take orders only.
+    Its arguments are those of `Worlds`.
     """
+
+    TASK = SITES
 
     engine: SitesEngine
     codec: SitesCodec
     history: SitesHistory
 
-    def __init__(
-        self,
-        source: ScenarioSource,
-        num_worlds: int,
-        shape: WorldShape,
-        config: TaskConfig | None = None,
-        num_threads: int = 1,
-        encode: bool = True,
-        propose: bool = True,
-    ) -> None:
-        task = config or default_task(SITES)
-        settings = task.sites or SitesSettings()
-        super().__init__(source, num_worlds, shape, task, encode, propose)
-        self.engine = SitesEngine(
-            num_worlds, shape.num_vms, shape.num_knots, task.physics, settings.params, num_threads
-        )
-        self.codec = task.codec
-        self._clear()
+    def _open(self, num_threads: int) -> None:
+        settings = self.config.sites or SitesSettings()
+        sizes = (self.num_worlds, self.num_vms, self.shape.num_knots)
+        self.engine = SitesEngine(*sizes, self.config.physics, settings.params, num_threads)
 
     @staticmethod
     def spaces_of(

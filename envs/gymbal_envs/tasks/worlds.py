@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.simulator.engine import Engine
-from gymbal_envs.tasks.batch import ScenarioSource, Worlds, WorldShape
+from gymbal_envs.tasks.batch import Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.reward import reward_terms, share_weighted
@@ -18,6 +18,7 @@ from gymbal_runtime.codec import Codec, Observation
 from gymbal_runtime.command import Command
 from gymbal_runtime.guard import guard
 from gymbal_runtime.observation import History
+from gymbal_runtime.tasks import BALLOON
 from gymbal_runtime.telemetry import Telemetry
 
 Floats = NDArray[np.float64]
@@ -39,40 +40,18 @@ _NOTHING = Observation(
 class HostWorlds(Worlds[Telemetry, Command]):
     """B hosts whose resources are divided by actions (corrections) or by commands.
 
-    Args:
-        source: scenario by number; world w plays numbers w, w + B, w + 2B, ...
-        num_worlds: B.
-        episode_steps: decisions in an episode.
-        num_vms: V, slots; scenarios may have fewer.
-        num_knots: demand knots of the longest scenario.
-        config: the task; `gymbal/Balloon-v0` with its defaults where None.
-        num_threads: of the engine.
-        encode: False leaves observations empty, for hosts that nobody learns from.
-        propose: False asks no heuristic either: such hosts take commands only.
+    Its arguments are those of `Worlds`.
     """
+
+    TASK = BALLOON
 
     engine: Engine
     codec: Codec
     history: History
 
-    def __init__(
-        self,
-        source: ScenarioSource,
-        num_worlds: int,
-        episode_steps: int,
-        num_vms: int,
-        num_knots: int,
-        config: TaskConfig | None = None,
-        num_threads: int = 1,
-        encode: bool = True,
-        propose: bool = True,
-    ) -> None:
-        config = config or TaskConfig()
-        shape = WorldShape(num_vms, num_knots, episode_steps)
-        super().__init__(source, num_worlds, shape, config, encode, propose)
-        self.engine = Engine(num_worlds, num_vms, num_knots, config.physics, num_threads)
-        self.codec = config.codec
-        self._clear()
+    def _open(self, num_threads: int) -> None:
+        sizes = (self.num_worlds, self.num_vms, self.shape.num_knots)
+        self.engine = Engine(*sizes, self.config.physics, num_threads)
 
     @staticmethod
     def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Box]:

@@ -10,6 +10,7 @@ import pytest
 from gymbal_envs.scenarios.fleet import FleetConfig
 from gymbal_envs.scenarios.scenario import Scenario
 from gymbal_envs.scenarios.source import ScenarioConfig
+from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.worlds import HostWorlds
 
@@ -20,11 +21,9 @@ def worlds_of(
     """The task on given scenarios, one world each, reset."""
     worlds = HostWorlds(
         lambda index: scenarios[index % len(scenarios)],
-        num_worlds=len(scenarios),
-        episode_steps=episode_steps,
-        num_vms=scenarios[0].num_vms,
-        num_knots=scenarios[0].num_knots,
-        config=config,
+        len(scenarios),
+        WorldShape(scenarios[0].num_vms, scenarios[0].num_knots, episode_steps),
+        config,
     )
     worlds.reset()
     return worlds

@@ -12,6 +12,7 @@ from gymbal_envs.scenarios.source import default_scenario, make_source
 from gymbal_envs.simulated_host import open_host
 from gymbal_envs.simulator import layout as at
 from gymbal_envs.tasks.balloon import BalloonEnv
+from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.cache import CacheEnv, CacheVectorEnv
 from gymbal_envs.tasks.config import TaskConfig, default_task
 from gymbal_envs.tasks.host import WholeHostEnv
@@ -26,10 +27,8 @@ NUM_WORLDS = 12
 
 def worlds_of(config: TaskConfig, **options) -> HostWorlds:
     scenario = default_scenario(config.id)
-    worlds = HostWorlds(
-        make_source(scenario, "train", 0), NUM_WORLDS, 1000, scenario.num_vms, scenario.num_knots,
-        config, **options,
-    )  # fmt: skip
+    shape = WorldShape(scenario.num_vms, scenario.num_knots, 1000)
+    worlds = HostWorlds(make_source(scenario, "train", 0), NUM_WORLDS, shape, config, **options)
     worlds.reset()
     return worlds
 

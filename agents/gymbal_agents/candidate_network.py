@@ -13,7 +13,7 @@ import torch as th
 from torch import nn
 
 from gymbal_agents.masked import HEAD_START, ahead, masked
-from gymbal_agents.pair_network import pooled
+from gymbal_agents.set_parts import begin, pooled
 
 
 class CandidateNetwork(nn.Module):
@@ -55,13 +55,7 @@ class CandidateNetwork(nn.Module):
         self.score = nn.Linear(width, 1)
         self.wait = nn.Linear(width, 1)
         self.value = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.orthogonal_(module.weight, 2**0.5)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        for last in (self.score, self.wait):
-            nn.init.zeros_(last.weight)
+        begin(self, silent=(self.score, self.wait))
         self.head_start = nn.Parameter(th.tensor(float(head_start)))
 
     def forward(

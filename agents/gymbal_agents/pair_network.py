@@ -14,6 +14,7 @@ import torch as th
 from torch import nn
 
 from gymbal_agents.masked import HEAD_START, ILLEGAL, ahead, masked
+from gymbal_agents.set_parts import begin, pooled
 
 NUM_VERBS = 4
 """What can be done with a VM without naming a host."""
@@ -66,13 +67,7 @@ class PairNetwork(nn.Module):
         self.pair = nn.Linear(pair_width, 1)
         self.wait = nn.Linear(width, 1)
         self.value = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.orthogonal_(module.weight, 2**0.5)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        for last in (self.verbs, self.pair, self.wait):
-            nn.init.zeros_(last.weight)
+        begin(self, silent=(self.verbs, self.pair, self.wait))
         self.head_start = nn.Parameter(th.tensor(float(head_start)))
 
     def forward(
@@ -126,14 +121,3 @@ class PairNetwork(nn.Module):
         host = th.relu(self.host_code(host)) * host_present.unsqueeze(2)
         context = th.cat([*pooled(host, host_present), cluster], dim=1)
         return vm, host, th.relu(self.context(context))
-
-
-def pooled(codes: th.Tensor, present: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-    """Mean and maximum over the last axis but one, of the rows that are there.
-
-    Args:
-        codes: (..., N, W), not negative, 0 where absent.
-        present: (..., N).
-    """
-    count = present.sum(-1, keepdim=True).clamp(min=1.0)
-    return codes.sum(-2) / count, codes.amax(-2)

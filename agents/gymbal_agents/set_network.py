@@ -12,6 +12,7 @@ import torch as th
 from torch import nn
 
 from gymbal_agents.masked import HEAD_START, ahead, masked
+from gymbal_agents.set_parts import begin, pooled
 
 VMS_OF_HOST = ("vms", "host", "present")
 HOSTS_OF_CENTRE = ("hosts", "centre", "present")
@@ -51,12 +52,7 @@ class SetNetwork(nn.Module):
         self.head_context = nn.Linear(width, width, bias=False)
         self.head_out = nn.Linear(width, num_actions)
         self.value = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.orthogonal_(module.weight, 2**0.5)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        nn.init.zeros_(self.head_out.weight)
+        begin(self, silent=(self.head_out,))
 
     def forward(
         self, vms: th.Tensor, host: th.Tensor, present: th.Tensor
@@ -80,8 +76,7 @@ class SetNetwork(nn.Module):
         here = present.unsqueeze(-1)
         code = th.tanh(self.vm_in(vms) + self.host_in(host).unsqueeze(1))
         code = th.relu(self.vm_code(code))
-        mean = (code * here).sum(1) / here.sum(1).clamp(min=1.0)
-        top = (code * here).amax(1)  # codes are not negative, so absent rows never win
+        mean, top = pooled(code * here, present)
         context = th.relu(self.context(th.cat([mean, top, host], dim=-1)))
         hidden = th.relu(self.head_own(code) + self.head_context(context).unsqueeze(1))
         return self.head_out(hidden), self.value(context).squeeze(-1)

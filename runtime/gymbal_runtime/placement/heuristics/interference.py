@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -50,13 +51,13 @@ class InterferenceRule(PlacementRule):
             wake_cost=(self.wake_cost, 0.0, 1e3),
         )
 
+    @abstractmethod
     def extra_time(self, books: Books, vm: Ints) -> tuple[Floats, Floats]:
         """What the VM would suffer and cause on each host, (C, H) each.
 
         The first is extra time as part of its own; the second adds up that of those that run
         there, times their worth (wanted MIPS times shares).
         """
-        raise NotImplementedError
 
     def cost(self, books: Books, vm: Ints) -> Floats:
         """Of each host, (C, H): part of the centre's progress."""

@@ -11,6 +11,7 @@ Rules differ in how they rank hosts for a VM. What is the same for all of them, 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -32,7 +33,7 @@ PATIENCE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class PlacementRule:
+class PlacementRule(ABC):
     """A rule that gives VMs their hosts; subclasses rank hosts (``_score``).
 
     Hosts with VMs come before empty ones, those before hosts that are on their way to be on, and
@@ -108,9 +109,9 @@ class PlacementRule:
 
     # What rules differ in.
 
+    @abstractmethod
     def _score(self, books: Books, vm: Ints) -> Floats:
         """Of each host within its tier, (C, H), far below `TIER`."""
-        raise NotImplementedError
 
     def _tiers(self, group: Ints) -> Floats:
         return group.astype(np.float64)

@@ -142,16 +142,19 @@ def as_listed(traces: PlanetLabDay) -> PlanetLabDay:
 
 
 def measured(traces: PlanetLabDay, order: str, policy: str) -> dict[str, Any]:
-    """One run, timed."""
+    """One run of a rule."""
     centre = planetlab_centre(traces.cpu_pct, policy)
+    return {"order": order, "policy": centre.policy.name, **timed(traces, centre)}
+
+
+def timed(traces: PlanetLabDay, centre: Any) -> dict[str, Any]:
+    """Play a day."""
     began = time.perf_counter()
     result = centre.run()
     took_s = time.perf_counter() - began
     return {
         "day": traces.day,
         "vms": len(traces.names),
-        "order": order,
-        "policy": centre.policy.name,
         **asdict(result),
         "slav": result.slav,
         "esv": result.esv,

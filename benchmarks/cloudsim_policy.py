@@ -15,8 +15,6 @@ import argparse
 import json
 import shlex
 import sys
-import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from gymbal_runtime.tasks import CONSOLIDATION
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bars import Row, print_table
-from cloudsim_parity import DATA, KNOWN_DAY, orders_of
+from cloudsim_parity import DATA, KNOWN_DAY, orders_of, timed
 
 RULE, HOSTS = "LR-MMT-1.2", 800
 
@@ -76,21 +74,6 @@ def led(traces: PlanetLabDay, rule: str, bundle: str) -> dict[str, Any]:
     return timed(
         traces, CorrectedCentre(example_hosts(HOSTS), vms, traces.cpu_pct, rule, read.agent())
     )
-
-
-def timed(traces: PlanetLabDay, centre: Any) -> dict[str, Any]:
-    """Play the day."""
-    began = time.perf_counter()
-    result = centre.run()
-    took_s = time.perf_counter() - began
-    return {
-        "day": traces.day,
-        "vms": len(traces.names),
-        **asdict(result),
-        "slav": result.slav,
-        "esv": result.esv,
-        "intervals_per_s": round(centre.num_events / took_s),
-    }
 
 
 def print_results(results: list[dict[str, Any]]) -> None:

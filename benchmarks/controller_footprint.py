@@ -16,18 +16,15 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
-import platform
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from thin_process import check_thin, measured_apart, print_result, resident_mb
+
 BUNDLE = Path(__file__).parents[1] / "policies" / "balloon.gymbal"
 INTERVAL_S = 5.0
 BARS = {"rss_mb": 150.0, "core_percent": 1.0, "growth_mb": 1.0}
-FORBIDDEN = ("torch", "gymnasium", "numba", "polars", "stable_baselines3")
 
 
 def main() -> None:
@@ -40,10 +37,9 @@ def main() -> None:
     if args.measure:
         print(json.dumps(measure(args.bundle, args.vms, args.hours)))
         return
-    command = [sys.executable, __file__, "--measure", "--bundle", str(args.bundle)]
-    command += ["--vms", str(args.vms), "--hours", str(args.hours)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    report(json.loads(done.stdout.splitlines()[-1]), args)
+    result = measured_apart(__file__, bundle=args.bundle, vms=args.vms, hours=args.hours)
+    title = f"{args.vms} VMs, {args.hours:g} simulated hours, one fresh process"
+    print_result("controller_footprint", title, result, BARS, vms=args.vms, hours=args.hours)
 
 
 def measure(bundle: Path, num_vms: int, hours: float) -> dict:
@@ -60,8 +56,7 @@ def measure(bundle: Path, num_vms: int, hours: float) -> dict:
             resident.append(resident_mb("VmRSS"))
         controller.host.close()
         server.close()
-    heavy = [name for name in FORBIDDEN if name in sys.modules]
-    assert not heavy, f"not thin: {heavy}"
+    check_thin()
     metrics = controller.metrics
     return {
         "rss_mb": round(resident_mb("VmHWM"), 1),
@@ -175,32 +170,6 @@ def wandering_guests(num_vms: int):
             pass
 
     return Guests()
-
-
-def resident_mb(field: str) -> float:
-    """A memory count of this process in MB, as the kernel keeps it."""
-    status = Path("/proc/self/status").read_text()
-    line = next(row for row in status.splitlines() if row.startswith(field))
-    return int(line.split()[1]) * 1024 / 1e6
-
-
-def report(result: dict, args: argparse.Namespace) -> None:
-    print(f"{args.vms} VMs, {args.hours:g} simulated hours, one fresh process")
-    for name, value in result.items():
-        bar = f"< {BARS[name]:g}" if name in BARS else ""
-        verdict = ("ok" if value < BARS[name] else "MISSED") if name in BARS else ""
-        print(f"  {name:<20} {value!s:>10}  {bar:<7} {verdict}".rstrip())
-    line = {
-        "benchmark": "controller_footprint",
-        "vms": args.vms,
-        "hours": args.hours,
-        **result,
-        "bars": BARS,
-        "pass": all(result[name] < bar for name, bar in BARS.items()),
-        "load_average": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-    }
-    print(json.dumps(line))
 
 
 if __name__ == "__main__":

@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
-import sys
 from pathlib import Path
+
+from thin_process import check_thin, measured_apart, print_result, resident_mb
 
 TINY = Path(__file__).parents[1] / "tests" / "runtime" / "fixtures" / "tiny.gymbal"
 BARS = {"load_s": 0.5, "rss_mb": 150.0, "decision_p99_ms": 1.0}
-FORBIDDEN = ("torch", "gymnasium", "numba", "polars", "stable_baselines3")
 
 
 def main() -> None:
@@ -34,16 +31,11 @@ def main() -> None:
     if args.measure:
         print(json.dumps(measure(args.bundle, args.vms, args.decisions)))
         return
-    runs = [in_fresh_process(args) for _ in range(args.runs)]
+    options = {"bundle": args.bundle, "vms": args.vms, "decisions": args.decisions}
+    runs = [measured_apart(__file__, **options) for _ in range(args.runs)]
     result = sorted(runs, key=lambda run: run["decision_p99_ms"])[len(runs) // 2]
-    report(result, args)
-
-
-def in_fresh_process(args: argparse.Namespace) -> dict:
-    command = [sys.executable, __file__, "--measure", "--bundle", str(args.bundle)]
-    command += ["--vms", str(args.vms), "--decisions", str(args.decisions)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    title = f"{args.vms} VMs, {args.decisions} decisions, median of {args.runs} fresh processes"
+    print_result("runtime", title, result, BARS, vms=args.vms)
 
 
 def measure(path: Path, num_vms: int, num_decisions: int) -> dict:
@@ -70,19 +62,17 @@ def measure(path: Path, num_vms: int, num_decisions: int) -> dict:
         guard(agent.act(record), record)
         taken.append(perf_counter() - begun)
         cpu.append(thread_time() - begun_cpu)
-    heavy = [name for name in FORBIDDEN if name in sys.modules]
-    assert not heavy, f"not thin: {heavy}"
+    check_thin()
     (p50, p99), (cpu_p50, cpu_p99) = (
         np.quantile(np.array(times[200:]) * 1e3, [0.5, 0.99]) for times in (taken, cpu)
     )
     return {
         "load_s": round(load_s, 4),
-        "rss_mb": round(resident_mb(), 1),
+        "rss_mb": round(resident_mb("VmHWM"), 1),
         "decision_p50_ms": round(float(p50), 4),
         "decision_p99_ms": round(float(p99), 4),
         "decision_cpu_p50_ms": round(float(cpu_p50), 4),
         "decision_cpu_p99_ms": round(float(cpu_p99), 4),
-        "heavy_modules": heavy,
     }
 
 
@@ -124,31 +114,6 @@ def make_records(num_vms: int, count: int) -> list:
         )
         records.append(record)
     return records
-
-
-def resident_mb() -> float:
-    """Peak resident memory of this process in MB, as the kernel counts it."""
-    status = Path("/proc/self/status").read_text()
-    line = next(row for row in status.splitlines() if row.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024 / 1e6
-
-
-def report(result: dict, args: argparse.Namespace) -> None:
-    print(f"{args.vms} VMs, {args.decisions} decisions, median of {args.runs} fresh processes")
-    for name, value in result.items():
-        bar = f"< {BARS[name]:g}" if name in BARS else ""
-        verdict = ("ok" if value < BARS[name] else "MISSED") if name in BARS else ""
-        print(f"  {name:<20} {value!s:>10}  {bar:<7} {verdict}".rstrip())
-    line = {
-        "benchmark": "runtime",
-        "vms": args.vms,
-        **result,
-        "bars": BARS,
-        "pass": all(result[name] < bar for name, bar in BARS.items()),
-        "load_average": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-    }
-    print(json.dumps(line))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,21 @@
 """What each layer of a cluster's manager adds: local balancing, far memory, moves, consolidation.
 
 Usage: python benchmarks/cluster_layers.py [--scenarios 64] [--split test] [--tuned FILE]
-                                           [--policy FILE ...] [--out benchmarks/results]
+                                           [--policy FILE ...] [--swap hdd ...]
+                                           [--out benchmarks/results/cluster_layers.json]
                                            [--picture docs/images/cluster_layers.png]
 
 Every stack of `gymbal/Cluster-v0` plays the same held-out scenarios; policies, where given, play
-them, too. Writes ``cluster_layers.json`` and a picture of progress lost against energy, and prints
-tables: levels, and what each layer gains against the one before on the same scenarios, with 95 %
-intervals (BCa over scenarios).
+them, too. ``--swap`` names the devices that hosts swap to, in place of the task's. Writes a result
+and a picture of progress lost against energy, and prints tables: levels, and what each layer gains
+against the one before on the same scenarios, with 95 % intervals (BCa over scenarios).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -125,11 +127,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tuned", type=Path, default=Path("configs/tuned/cluster.yaml"))
     parser.add_argument("--policy", action="append", default=[])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--swap", nargs="+", metavar="TIER", help="for instance hdd")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/cluster_layers.json"))
     parser.add_argument("--picture", type=Path, default=Path("docs/images/cluster_layers.png"))
     options = parser.parse_args()
 
     task, scenario = default_task(CLUSTER), default_scenario(CLUSTER)
+    if options.swap:
+        clusters = replace(scenario.cluster, tiers=tuple(options.swap))
+        scenario = replace(scenario, cluster=clusters)
     tuned = read_tuned(options.tuned) if options.tuned.is_file() else None
     stacks = list(heuristics_of(CLUSTER))
     roster = build_roster(stacks, options.policy, tuned, CLUSTER)
@@ -144,11 +150,12 @@ def main() -> None:
     result: dict[str, Any] = {
         "split": options.split,
         "seed": options.seed,
+        "swap": list(scenario.cluster.tiers),
         "agents": {name: one.origin for name, one in roster.items()},
         **played.to_dict(),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "cluster_layers.json").write_text(json.dumps(result) + "\n")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(result) + "\n")
     draw(played, stacks, options.picture)
     print(tables(played, stacks))
     for name in roster:

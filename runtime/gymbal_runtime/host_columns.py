@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from gymbal_runtime.centre.telemetry import HOST_STATES
+from gymbal_runtime.quantities import BY_DEFINITION, Quantity
 from gymbal_runtime.telemetry import Bools, Floats
+
+EIGHT_TIMES = "8x apart"
+COUNT = "log1p(x) / log1p(63)"
+MANY = "64: more than one host runs"
+
+STATE_QUANTITIES: tuple[Quantity, ...] = (
+    *(
+        Quantity(f"is_{name}", "1", 0, 1, f"1 in state {name}", BY_DEFINITION)
+        for name in HOST_STATES
+    ),
+    Quantity("draining", "1", 0, 1, "1 where it sleeps once it is empty", BY_DEFINITION),
+    Quantity("state_s", "s", 0, 1, "in this state: log1p(x / 60 s) / log1p(1440)", "one day"),
+)
+"""Columns of a host that can sleep."""
 
 
 def flag(where: Bools) -> Floats:

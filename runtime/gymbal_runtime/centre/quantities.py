@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from gymbal_runtime.centre.telemetry import HOST_STATES
+from gymbal_runtime.host_columns import COUNT, EIGHT_TIMES, MANY, STATE_QUANTITIES
 from gymbal_runtime.quantities import BY_DEFINITION, CLIP, Quantity
 from gymbal_runtime.row_layout import RowLayout, Table
 
 _PER_MIPS = "log2(W per MIPS / mean of the centre's hosts) / 3"
 _OF_CAPACITY = "wanted MIPS of its VMs / its MIPS"
-_EIGHT_TIMES = "8x apart"
-_DAY = "one day"
-_COUNT = "log1p(x) / log1p(63)"
-_MANY = "64: more than one host runs"
 _FAR = "log1p(x) / log1p(1023)"
 
 HOST_QUANTITIES: tuple[Quantity, ...] = (
-    *(
-        Quantity(f"is_{name}", "1", 0, 1, f"1 in state {name}", BY_DEFINITION)
-        for name in HOST_STATES
-    ),
-    Quantity("draining", "1", 0, 1, "1 where it sleeps once it is empty", BY_DEFINITION),
-    Quantity("state_s", "s", 0, 1, "in this state: log1p(x / 60 s) / log1p(1440)", _DAY),
+    *STATE_QUANTITIES,
     Quantity("utilisation", "1", 0, 2, f"now: {_OF_CAPACITY}", CLIP),
     Quantity("used", "1", 0, 1, "used MIPS in the last interval / its MIPS", CLIP),
     Quantity("mean_utilisation", "1", 0, 2, f"mean of the history: {_OF_CAPACITY}", CLIP),
@@ -29,17 +20,17 @@ HOST_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("forecast", "1", 0, 2, "line through the history, one interval ahead", CLIP),
     Quantity("got", "1", 0, 1, "CPU time that its VMs got / wanted", BY_DEFINITION),
     Quantity("memory_held", "1", 0, 1, "held / memory", BY_DEFINITION),
-    Quantity("cpu", "1", -1, 1, "log2(MIPS / mean of the centre's hosts) / 3", _EIGHT_TIMES),
-    Quantity("memory", "1", -1, 1, "log2(memory / mean of the centre's hosts) / 3", _EIGHT_TIMES),
-    Quantity("peak_cost", "1", -1, 1, f"at 100 %: {_PER_MIPS}", _EIGHT_TIMES),
-    Quantity("idle_cost", "1", -1, 1, f"at 0 %: {_PER_MIPS}", _EIGHT_TIMES),
+    Quantity("cpu", "1", -1, 1, "log2(MIPS / mean of the centre's hosts) / 3", EIGHT_TIMES),
+    Quantity("memory", "1", -1, 1, "log2(memory / mean of the centre's hosts) / 3", EIGHT_TIMES),
+    Quantity("peak_cost", "1", -1, 1, f"at 100 %: {_PER_MIPS}", EIGHT_TIMES),
+    Quantity("idle_cost", "1", -1, 1, f"at 0 %: {_PER_MIPS}", EIGHT_TIMES),
     Quantity("idle_share", "1", 0, 1, "W idle / W at 100 %", BY_DEFINITION),
     Quantity("sleep_share", "1", 0, 1, "W asleep / W idle", CLIP),
     Quantity("wake_s", "1", 0, 2, "time to wake / interval", CLIP),
     Quantity("wake_cost", "1", 0, 4, "energy to wake / energy of idling for an interval", CLIP),
-    Quantity("vms", "1", 0, 1, f"VMs: {_COUNT}", _MANY),
-    Quantity("coming", "1", 0, 1, f"VMs on their way here: {_COUNT}", _MANY),
-    Quantity("leaving", "1", 0, 1, f"VMs on their way from here: {_COUNT}", _MANY),
+    Quantity("vms", "1", 0, 1, f"VMs: {COUNT}", MANY),
+    Quantity("coming", "1", 0, 1, f"VMs on their way here: {COUNT}", MANY),
+    Quantity("leaving", "1", 0, 1, f"VMs on their way from here: {COUNT}", MANY),
     Quantity("movable", "1", 0, 1, "part of the wanted MIPS that is of VMs not moving",
              BY_DEFINITION),
     Quantity("largest", "1", 0, 1, "largest VM: wanted MIPS / its MIPS", CLIP),
@@ -52,7 +43,7 @@ HOST_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("to_wake", "1", 0, 1, "1 where the heuristic tells it to wake", BY_DEFINITION),
     Quantity("moves_out", "1", 0, 1, "part of its VMs that the heuristic moves away",
              BY_DEFINITION),
-    Quantity("moves_in", "1", 0, 1, f"VMs that the heuristic sends here: {_COUNT}", _MANY),
+    Quantity("moves_in", "1", 0, 1, f"VMs that the heuristic sends here: {COUNT}", MANY),
     Quantity("utilisation_after", "1", 0, 2, f"with the heuristic's moves: {_OF_CAPACITY}", CLIP),
 )  # fmt: skip
 
@@ -65,7 +56,7 @@ HISTORY_QUANTITIES: tuple[Quantity, ...] = (
 
 CENTRE_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("hosts", "1", 0, 1, f"hosts: {_FAR}", "1024 hosts"),
-    Quantity("vms_per_host", "1", 0, 1, f"VMs / hosts: {_COUNT}", _MANY),
+    Quantity("vms_per_host", "1", 0, 1, f"VMs / hosts: {COUNT}", MANY),
     Quantity("load", "1", 0, 2, "wanted MIPS / MIPS of all hosts", CLIP),
     Quantity("load_on", "1", 0, 2, "wanted MIPS / MIPS of hosts that are on", CLIP),
     Quantity("memory_on", "1", 0, 2, "memory of all VMs / memory of hosts that are on", CLIP),

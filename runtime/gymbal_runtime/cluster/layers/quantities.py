@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from gymbal_runtime.centre.telemetry import HOST_STATES
+from gymbal_runtime.host_columns import COUNT, EIGHT_TIMES, MANY, STATE_QUANTITIES
 from gymbal_runtime.quantities import BY_DEFINITION, CLIP, Quantity
 from gymbal_runtime.row_layout import RowLayout, Table
 
-_DAY = "one day"
-_EIGHT_TIMES = "8x apart"
-_COUNT = "log1p(x) / log1p(63)"
-_MANY = "64: more than one host runs"
 _OF_MEMORY = "/ its memory"
 
 HOST_QUANTITIES: tuple[Quantity, ...] = (
-    *(
-        Quantity(f"is_{name}", "1", 0, 1, f"1 in state {name}", BY_DEFINITION)
-        for name in HOST_STATES
-    ),
-    Quantity("draining", "1", 0, 1, "1 where it sleeps once it is empty", BY_DEFINITION),
-    Quantity("state_s", "s", 0, 1, "in this state: log1p(x / 60 s) / log1p(1440)", _DAY),
+    *STATE_QUANTITIES,
     Quantity("used", "1", 0, 2, f"what its VMs use {_OF_MEMORY}", CLIP),
     Quantity("room", "1", 0, 1, f"what an arriving VM may have reserved {_OF_MEMORY}",
              BY_DEFINITION),
@@ -34,14 +25,14 @@ HOST_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("cpu_wanted", "1", 0, 2, "cores that its VMs want / its cores", CLIP),
     Quantity("steal", "1", 0, 1, "mean part of the wanted CPU time not got", BY_DEFINITION),
     Quantity("largest", "1", 0, 1, f"what its largest VM uses {_OF_MEMORY}", CLIP),
-    Quantity("vms", "1", 0, 1, f"VMs: {_COUNT}", _MANY),
+    Quantity("vms", "1", 0, 1, f"VMs: {COUNT}", MANY),
     Quantity("vacant", "1", 0, 1, "part of its slots", BY_DEFINITION),
-    Quantity("leaving", "1", 0, 1, f"VMs being copied from here: {_COUNT}", _MANY),
-    Quantity("coming", "1", 0, 1, f"VMs on their way here: {_COUNT}", _MANY),
+    Quantity("leaving", "1", 0, 1, f"VMs being copied from here: {COUNT}", MANY),
+    Quantity("coming", "1", 0, 1, f"VMs on their way here: {COUNT}", MANY),
     Quantity("weight", "1", -2, 2, "log2(mean share of its VMs / mean of all VMs) / 2",
              "16x apart"),
-    Quantity("memory", "1", -1, 1, "log2(memory / mean of the hosts) / 3", _EIGHT_TIMES),
-    Quantity("cores", "1", -1, 1, "log2(cores / mean of the hosts) / 3", _EIGHT_TIMES),
+    Quantity("memory", "1", -1, 1, "log2(memory / mean of the hosts) / 3", EIGHT_TIMES),
+    Quantity("cores", "1", -1, 1, "log2(cores / mean of the hosts) / 3", EIGHT_TIMES),
     Quantity("swap_wait", "s", 0, 1.2, "one swap-in: log10(x / 1 us) / 5", "0.1 s, a busy disk"),
     Quantity("link_out", "1", 0, 1, "used of its port", BY_DEFINITION),
     Quantity("link_in", "1", 0, 1, "the same, inbound", BY_DEFINITION),
@@ -54,7 +45,7 @@ HOST_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("to_sleep", "1", 0, 1, "1 where the stack tells it to sleep", BY_DEFINITION),
     Quantity("to_wake", "1", 0, 1, "1 where the stack tells it to wake", BY_DEFINITION),
     Quantity("moves_out", "1", 0, 1, "part of its VMs that the stack moves away", BY_DEFINITION),
-    Quantity("moves_in", "1", 0, 1, f"VMs that the stack sends or starts here: {_COUNT}", _MANY),
+    Quantity("moves_in", "1", 0, 1, f"VMs that the stack sends or starts here: {COUNT}", MANY),
     Quantity("borrows", "1", 0, 1, "part of its VMs that the stack lets borrow", BY_DEFINITION),
     Quantity("used_after", "1", 0, 2, f"with what the stack moves {_OF_MEMORY}", CLIP),
 )  # fmt: skip
@@ -68,8 +59,8 @@ HISTORY_QUANTITIES: tuple[Quantity, ...] = (
 )
 
 CLUSTER_QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("hosts", "1", 0, 1, _COUNT, _MANY),
-    Quantity("vms_per_host", "1", 0, 1, f"VMs / hosts: {_COUNT}", _MANY),
+    Quantity("hosts", "1", 0, 1, COUNT, MANY),
+    Quantity("vms_per_host", "1", 0, 1, f"VMs / hosts: {COUNT}", MANY),
     Quantity("load", "1", 0, 2, "what all VMs use / memory of all hosts", CLIP),
     Quantity("load_on", "1", 0, 2, "the same / memory of hosts that are on", CLIP),
     Quantity("cpu_on", "1", 0, 2, "wanted cores / cores of hosts that are on", CLIP),
@@ -83,7 +74,7 @@ CLUSTER_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("pressure", "1", 0, 1, "mean part of the time that VMs stall on memory, by shares",
              BY_DEFINITION),
     Quantity("moving", "1", 0, 1, "part of the VMs that is on its way", BY_DEFINITION),
-    Quantity("waiting", "1", 0, 1, f"VMs without a host: {_COUNT}", _MANY),
+    Quantity("waiting", "1", 0, 1, f"VMs without a host: {COUNT}", MANY),
     Quantity("waited_s", "s", 0, 1.2, "the longest: log1p(x / 60 s) / log1p(60)", "one hour"),
     Quantity("watts", "1", 0, 1.2, "W of all hosts / the same at 100 %", CLIP),
     Quantity("link_load", "1", 0, 1, "mean use of the busier way of the ports", BY_DEFINITION),

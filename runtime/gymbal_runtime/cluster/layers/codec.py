@@ -29,6 +29,21 @@ ACTIONS = ("fill", "relief", "keep", "haste", "exchange")
 SPAN = 0.3
 """Most that the parts of a host at which it is filled and counts as full are raised or lowered."""
 
+_LAYERED: dict[str, Any] = {
+    "stall_floor": 0.0234,
+    "margin_frac": 0.0363,
+    "dwell_s": 55.5,
+    "least_speedup": 4.1,
+    "patience_s": 27.2,
+    "fixed_s": 2.63,
+    "fill_frac": 0.947,
+    "wake_gap": 0.257,
+    "cpu_fill_frac": 0.756,
+    "least_on_s": 82.7,
+    "clone": False,
+}
+"""The best options that tuning found (configs/tuned/cluster.yaml), rounded."""
+
 
 class LayersObservation(TypedDict):
     """What a policy sees of C clusters with H places for hosts."""
@@ -58,7 +73,7 @@ class LayersCodec(RowCodec):
 
     task: str = CLUSTER
     heuristic: str = Layered.name
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=lambda: dict(_LAYERED))
 
     def __post_init__(self) -> None:
         check_task(self.task)

@@ -17,7 +17,7 @@ from gymbal_runtime.signature import ACTION, MAX_HOSTS
 from gymbal_runtime.tasks import OVERLOAD
 
 CODEC = LayersCodec()
-GOLDEN = "5674ed7050e96c6ee1c32d4f06449123505c909a892e7a4e603459dd4794421b"
+GOLDEN = "a3d585060e831fe0d57ad581f078c3a6c6780ec1312857c03edd9db79ab68d0e"
 NAMES = [q.name for q in (*LAYOUT.row.now, *LAYOUT.row.changes * HISTORY_STEPS)]
 
 
@@ -98,7 +98,7 @@ def test_changes_are_against_earlier_decisions(drawn):
 
 def test_zero_is_what_the_stack_says(drawn):
     for seed in range(6):
-        record, stack = drawn(seed), Layered()
+        record, stack = drawn(seed), Layered(**CODEC.options)
         base = stack.act(record)
         zero = np.zeros((*record.exists.shape, len(ACTIONS)))
         assert CODEC.decode(zero, record, base, stack) is base

@@ -12,7 +12,7 @@ from gymbal_envs.simulator.engine import Engine
 from gymbal_envs.simulator.params import PhysicsParams
 from gymbal_envs.tasks.config import default_task
 from gymbal_envs.tasks.reward import share_weighted
-from gymbal_runtime.command import Command
+from gymbal_runtime.command import FIELDS, Command
 from gymbal_runtime.tasks import BALLOON
 from gymbal_runtime.telemetry import Telemetry
 
@@ -26,7 +26,12 @@ class SimulatedHost:
     Args:
         scenario: what happens on it. It ends with the scenario's demand standing still.
         physics: constants and clocks.
+
+    Attributes:
+        capabilities: every field of a command but caps on CPU time, which are not simulated.
     """
+
+    capabilities = frozenset(FIELDS) - {"cpu_cap_cores"}
 
     def __init__(self, scenario: Scenario, physics: PhysicsParams | None = None) -> None:
         self.name = scenario.name

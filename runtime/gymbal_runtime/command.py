@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from gymbal_runtime.telemetry import UNBOUNDED_FIELDS
+
 Floats = NDArray[np.float64]
 
 NO_CHANGE = np.nan
@@ -27,6 +29,7 @@ class Command:
             Over a host's classes they add up to at most its ``llc_units``; the units of different
             classes are disjoint. One class with all units is the unpartitioned cache.
         cpu_weight: (H, V) weight for the CPU scheduler, above 0.
+        cpu_cap_cores: (H, V) most cores that each VM may use, above 0; inf takes its cap away.
         device_mode: (H, V) 0 emulated device, 1 passthrough.
         monitor_level: (H, V) 0 counters only, 1 + active sampler, 2 + histograms.
     """
@@ -37,6 +40,7 @@ class Command:
     cpu_weight: Floats | None = None
     device_mode: Floats | None = None
     monitor_level: Floats | None = None
+    cpu_cap_cores: Floats | None = None
 
     @property
     def given(self) -> dict[str, Floats]:
@@ -53,11 +57,13 @@ class Command:
         """Refuse what does not fit (H, V) slots, of which those marked hold a VM.
 
         Raises:
-            ValueError: a field is not one finite value (or ``NO_CHANGE``) per slot.
+            ValueError: a field is not one finite value (or ``NO_CHANGE``) per slot; a cap may also
+                be inf.
         """
         for name, given in self.given.items():
             values = np.asarray(given, dtype=np.float64)
-            if values.shape != present.shape or np.isinf(values[present]).any():
+            infinite = np.isneginf if name in UNBOUNDED_FIELDS else np.isinf
+            if values.shape != present.shape or infinite(values[present]).any():
                 slots = present.shape[1]
                 raise ValueError(f"{name} is not one finite value for each of {slots} slots")
 

@@ -9,13 +9,15 @@ import msgspec
 import numpy as np
 
 from gymbal_runtime.command import FIELDS, Command
-from gymbal_runtime.telemetry import Telemetry
+from gymbal_runtime.json_numbers import JsonNumber, json_number
+from gymbal_runtime.telemetry import UNBOUNDED_FIELDS, Telemetry
 
 FOUND_IN = {
     "balloon_bytes": "actual_bytes",
     "llc_class": "llc_class",
     "llc_units": "llc_units_held",
     "cpu_weight": "cpu_weight",
+    "cpu_cap_cores": "cpu_cap_cores",
     "device_mode": "device_mode",
     "monitor_level": "monitor_level",
 }
@@ -26,7 +28,7 @@ class State(msgspec.Struct, forbid_unknown_fields=True):
     """The state file."""
 
     host: str
-    found: dict[str, dict[str, float]]  # field of a command -> VM name -> value before
+    found: dict[str, dict[str, JsonNumber]]  # field of a command -> VM name -> value before
 
 
 class Custody:
@@ -40,7 +42,7 @@ class Custody:
     def __init__(self, host: str, path: Path | None = None) -> None:
         self._host = host
         self._path = path
-        self._found: dict[str, dict[str, float]] = {}
+        self._found: dict[str, dict[str, JsonNumber]] = {}
 
     def load(self) -> None:
         """Take over what a process found that did not put it back; nothing where there is none.
@@ -72,8 +74,10 @@ class Custody:
             now = getattr(telemetry, FOUND_IN[field])[0]
             known = self._found.setdefault(field, {})
             for slot in np.flatnonzero(telemetry.present[0] & ~np.isnan(values[0])):
-                if names[slot] not in known and np.isfinite(now[slot]):
-                    known[names[slot]] = float(now[slot])
+                value = json_number(now[slot])
+                is_known = np.isfinite(now[slot]) or field in UNBOUNDED_FIELDS
+                if names[slot] not in known and is_known and value is not None:
+                    known[names[slot]] = value
                     changed = True
         if changed:
             self._save()
@@ -92,7 +96,7 @@ class Custody:
     def command(self, telemetry: Telemetry, names: tuple[str, ...]) -> Command:
         """The command that puts everything back."""
         values = {
-            field: np.array([[known.get(name, np.nan) for name in names]])
+            field: np.array([[known.get(name, np.nan) for name in names]], dtype=np.float64)
             for field, known in self._found.items()
             if known
         }

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from gymbal_runtime.command import Command
+from gymbal_runtime.json_numbers import JsonNumber, json_number
 from gymbal_runtime.rotating_file import RotatingFile
 from gymbal_runtime.telemetry import Telemetry
 
@@ -24,7 +25,9 @@ class Decision(msgspec.Struct, kw_only=True):
     source: str = "none"  # policy, fallback or none
     reason: str = ""  # why it was not the policy; empty where it was
     targets: dict[str, int | None] = {}  # bytes per VM name; null leaves the VM as it is
-    settings: dict[str, dict[str, float | None]] = {}  # other field -> VM name -> value, likewise
+    settings: dict[
+        str, dict[str, JsonNumber | None]
+    ] = {}  # other field -> VM name -> value, likewise
     guard: dict[str, int] = {}  # rule that fired -> number of VMs
     applied: bool = False  # the host accepted the command
     latency_s: float = 0.0  # reading excluded: from telemetry in hand to guarded command
@@ -110,14 +113,11 @@ def targets_by_name(
 
 def settings_by_name(
     command: Command, telemetry: Telemetry, names: tuple[str, ...]
-) -> dict[str, dict[str, float | None]]:
+) -> dict[str, dict[str, JsonNumber | None]]:
     """What a command says beside balloon targets, for each present VM of the first host."""
     here = np.flatnonzero(telemetry.present[0])
     return {
-        field: {
-            names[slot]: None if np.isnan(values[0, slot]) else float(values[0, slot])
-            for slot in here
-        }
+        field: {names[slot]: json_number(values[0, slot]) for slot in here}
         for field, values in command.given.items()
         if field != "balloon_bytes"
     }

@@ -18,6 +18,7 @@ import msgspec
 from gymbal_runtime.assembly import Deciders, make_safeguard
 from gymbal_runtime.controller import Controller, Mode
 from gymbal_runtime.decision import SilentLog
+from gymbal_runtime.json_numbers import JsonNumber
 from gymbal_runtime.pushed_host import PushedHost
 from gymbal_runtime.record import HostRecord, telemetry_of
 from gymbal_runtime.settings import Settings
@@ -33,7 +34,7 @@ class Reply(msgspec.Struct, kw_only=True):
     source: str
     reason: str
     targets: dict[str, int | None]
-    settings: dict[str, dict[str, float | None]]
+    settings: dict[str, dict[str, JsonNumber | None]]
     guard: dict[str, int]
     errors: list[str]
     latency_s: float

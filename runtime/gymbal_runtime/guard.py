@@ -81,6 +81,7 @@ class GuardReport:
     protected: Counts  # (H,) targets below what the guest needs
     llc_refused: Counts  # (H,) VMs whose part of the cache was impossible
     cpu_weight_refused: Counts  # (H,) weights that no scheduler takes
+    cpu_cap_cores_refused: Counts  # (H,) caps that would all but stop the VM
     device_mode_refused: Counts  # (H,) modes that there are not, or no device to hand through
     monitor_level_refused: Counts  # (H,) levels that there are not
 

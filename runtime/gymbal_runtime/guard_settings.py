@@ -1,4 +1,4 @@
-"""The guard's rules for CPU weights, device modes and monitors: what is impossible is not done."""
+"""The guard's rules for CPU time, device modes and monitors: what is impossible is not done."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ Counts = NDArray[np.int64]
 LARGEST_WEIGHT_RATIO = 100.0
 """A CPU weight lies within this factor of the owner's shares, either way: a 10,000-fold range, as
 that of cgroup v2's ``cpu.weight``."""
+LEAST_CAP_CORES = 0.05
+"""No VM is capped below this: with the kernel's usual period of 100 ms it would stand still for
+more than 95 ms of each."""
 DEVICE_MODES = (0.0, 1.0)
 MONITOR_LEVELS = (0.0, 1.0, 2.0)
 
-SETTINGS = ("cpu_weight", "device_mode", "monitor_level")
+SETTINGS = ("cpu_weight", "cpu_cap_cores", "device_mode", "monitor_level")
 """Fields of a command that this file guards."""
 
 
@@ -61,6 +64,8 @@ def _possible(name: str, asked: Floats, telemetry: Telemetry, wanted: Bools) -> 
     if name == "cpu_weight":
         ratio = asked / telemetry.shares
         possible = (ratio >= 1.0 / LARGEST_WEIGHT_RATIO) & (ratio <= LARGEST_WEIGHT_RATIO)
+    elif name == "cpu_cap_cores":
+        possible = asked >= LEAST_CAP_CORES
     elif name == "monitor_level":
         possible = np.isin(asked, MONITOR_LEVELS)
     else:

@@ -128,7 +128,7 @@ class Metrics:
             "gymbal_telemetry": [({"quantity": name}, v) for name, v in last.telemetry.items()],
             "gymbal_vm_target_bytes": [({"vm": name}, v) for name, v in last.targets.items()],
             "gymbal_vm_setting": [
-                ({"field": field, "vm": name}, v)
+                ({"field": field, "vm": name}, None if v is None else float(v))
                 for field, by_vm in settings.items()
                 for name, v in by_vm.items()
             ],
@@ -161,7 +161,8 @@ class Metrics:
     def _line(self, series: str, labels: dict[str, str], value: float) -> str:
         pairs = {**self._labels, **labels}
         inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in pairs.items())
-        return f"{series}{{{inside}}} {value}" if inside else f"{series} {value}"
+        said = "+Inf" if value == float("inf") else value
+        return f"{series}{{{inside}}} {said}" if inside else f"{series} {said}"
 
 
 def _escaped(text: str) -> str:

@@ -17,6 +17,7 @@ from gymbal_runtime.telemetry import (
     CURVE_FIELDS,
     HOST_ABILITY_FIELDS,
     MEASURED_FIELDS,
+    UNBOUNDED_FIELDS,
     Telemetry,
 )
 
@@ -26,7 +27,9 @@ Floats = NDArray[np.float64]
 LARGEST = 2.0**60
 """No host has an exbibyte: a larger value is in a wrong unit, and its sums could overflow."""
 
-_PLAIN_MEASURED = tuple(name for name in MEASURED_FIELDS if name not in CURVE_FIELDS)
+_PLAIN_MEASURED = tuple(
+    name for name in MEASURED_FIELDS if name not in {*CURVE_FIELDS, *UNBOUNDED_FIELDS}
+)
 
 
 def plausible_hosts(telemetry: Telemetry) -> Bools:
@@ -37,7 +40,8 @@ def plausible_hosts(telemetry: Telemetry) -> Bools:
 
     Returns:
         (H,) True where budget, clock and the configured values of every present VM make sense and
-        no measured value is negative or infinite. NaN in a measured field is legal (not measured).
+        no measured value is negative or infinite. NaN in a measured field is legal (not measured),
+        and so is infinity in one of `UNBOUNDED_FIELDS`.
     """
     budget = telemetry.budget_bytes
     host = (budget > 0) & (budget <= LARGEST) & (telemetry.age_s >= 0)
@@ -45,6 +49,8 @@ def plausible_hosts(telemetry: Telemetry) -> Bools:
     wrong = ~configured_vms(telemetry)
     measured = np.stack([getattr(telemetry, name) for name in _PLAIN_MEASURED])
     wrong |= _impossible(measured).any(axis=0)
+    for name in UNBOUNDED_FIELDS:
+        wrong |= getattr(telemetry, name) < 0
     for name in CURVE_FIELDS:
         wrong |= _impossible(getattr(telemetry, name)).any(axis=2)
     return host & ~(wrong & telemetry.present).any(axis=1)
@@ -73,7 +79,7 @@ def without_impossible(telemetry: Telemetry) -> tuple[Telemetry, list[str]]:
     found: list[str] = []
     for name in ("swap_latency_s", *HOST_ABILITY_FIELDS, *MEASURED_FIELDS):
         values = getattr(telemetry, name)
-        impossible = _impossible(values)
+        impossible = values < 0 if name in UNBOUNDED_FIELDS else _impossible(values)
         if not impossible.any():
             continue
         repaired[name] = np.where(impossible, np.nan, values)

@@ -1,7 +1,8 @@
 """Telemetry of one host as plain JSON: for logs that can be replayed, and for other languages.
 
 An object with the host's numbers and ``vms``, a list of one object per VM. Names are those of
-`gymbal_runtime.telemetry.Telemetry`; what is missing or null was not measured.
+`gymbal_runtime.telemetry.Telemetry`; what is missing or null was not measured, and a cap that
+there is not is the text "inf".
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
+from gymbal_runtime.json_numbers import INFINITE, JsonNumber
 from gymbal_runtime.slots import Slots
 from gymbal_runtime.telemetry import (
     CONFIGURED_FIELDS,
     CURVE_FIELDS,
     HOST_ABILITY_FIELDS,
     MEASURED_FIELDS,
+    UNBOUNDED_FIELDS,
     Telemetry,
     empty_telemetry,
 )
@@ -30,6 +33,9 @@ _DEFAULTS = {"shares": 1.0, "memory_min_bytes": 0.0}
 _PLAIN_FIELDS = tuple(
     name for name in (*CONFIGURED_FIELDS, *MEASURED_FIELDS) if name not in CURVE_FIELDS
 )
+_TYPES = dict.fromkeys(CURVE_FIELDS, list[float | None] | None) | dict.fromkeys(
+    UNBOUNDED_FIELDS, JsonNumber | None
+)
 _STRICT = {"kw_only": True, "forbid_unknown_fields": True, "omit_defaults": True}
 
 # Made from telemetry's own tables, so that there is no second list of what is observable.
@@ -39,10 +45,7 @@ VmRecord: Any = msgspec.defstruct(
         ("name", Annotated[str, msgspec.Meta(min_length=1, max_length=256)]),
         *((name, float) for name in CONFIGURED_FIELDS if name not in _DEFAULTS),
         *((name, float, default) for name, default in _DEFAULTS.items()),
-        *(
-            (name, list[float | None] | None if name in CURVE_FIELDS else float | None, None)
-            for name in MEASURED_FIELDS
-        ),
+        *((name, _TYPES.get(name, float | None), None) for name in MEASURED_FIELDS),
     ],
     **_STRICT,  # type: ignore[arg-type]
 )
@@ -65,7 +68,7 @@ def record_of(telemetry: Telemetry, names: tuple[str, ...]) -> Any:
     A VM without finite configured values, on which nobody could decide, is left out.
 
     Args:
-        telemetry: NaN and infinite values count as not measured.
+        telemetry: NaN and infinite values count as not measured (but for `UNBOUNDED_FIELDS`).
         names: of the VM in each slot.
     """
     configured = np.stack([getattr(telemetry, name)[0] for name in CONFIGURED_FIELDS])
@@ -77,6 +80,9 @@ def record_of(telemetry: Telemetry, names: tuple[str, ...]) -> Any:
     for index, slot in enumerate(here):
         entries = zip(_PLAIN_FIELDS, rows[index], known[index], strict=True)
         values: dict[str, Any] = {name: value for name, value, finite in entries if finite}
+        values |= {
+            n: INFINITE for n in UNBOUNDED_FIELDS if getattr(telemetry, n)[0, slot] == np.inf
+        }
         values |= {name: curve[index] for name, curve in zip(CURVE_FIELDS, curves, strict=True)}
         vms.append(VmRecord(name=names[slot], **values))
     return HostRecord(

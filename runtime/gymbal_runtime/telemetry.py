@@ -65,6 +65,7 @@ class Telemetry:
     passthrough_slots: Floats  # (H,) devices that can be handed through to VMs
 
     cpu_weight: Floats  # (H, V) weight that the CPU scheduler uses now (``shares`` is the owner's)
+    cpu_cap_cores: Floats  # (H, V) most cores that it may use now; inf where there is no cap
     wakeup_delay_s: Floats  # (H, V) mean wait of a VM that wakes up for a core
     llc_class: Floats  # (H, V) class of service, 0, 1, ...; VMs of a class share its units
     llc_units_held: Floats  # (H, V) units of the VM's class
@@ -123,6 +124,7 @@ CONFIGURED_FIELDS = ("shares", "memory_max_bytes", "memory_min_bytes", "actual_b
 """Per-VM values without which no decision is possible; the rest may be missing (NaN)."""
 BESIDE_MEMORY_FIELDS = (
     "cpu_weight",
+    "cpu_cap_cores",
     "wakeup_delay_s",
     "llc_class",
     "llc_units_held",
@@ -158,6 +160,8 @@ MEASURED_FIELDS = (
 )
 CURVE_FIELDS = {"lru_hit_rate": NUM_LRU_SLICES, "llc_miss_curve": NUM_LLC_POINTS}
 """Measured fields with a third axis, and its length."""
+UNBOUNDED_FIELDS = frozenset({"cpu_cap_cores"})
+"""Fields, of telemetry and of commands, in which inf is a value: there is no bound."""
 
 
 def _is_per_vm(name: str) -> bool:
@@ -190,8 +194,9 @@ def empty_telemetry(num_hosts: int, num_vms: int) -> Telemetry:
 def implausible(telemetry: Telemetry) -> list[str]:
     """Why this record must not be acted upon; empty where it may.
 
-    NaN in a measured field is legal (not measured). Negative or infinite values, a missing
-    configured value, or a VM that holds more than it was provisioned with are not.
+    NaN in a measured field is legal (not measured). Negative or infinite values (but for
+    `UNBOUNDED_FIELDS`), a missing configured value, or a VM that holds more than it was provisioned
+    with are not.
     """
     found: list[str] = []
     if not np.all(np.isfinite(telemetry.budget_bytes) & (telemetry.budget_bytes > 0)):
@@ -207,7 +212,7 @@ def implausible(telemetry: Telemetry) -> list[str]:
             found.append(f"{name} must be finite and not negative")
     for name in (*MEASURED_FIELDS,):
         values = getattr(telemetry, name)[present]
-        if np.any((values < 0) | np.isinf(values)):
+        if np.any((values < 0) | (np.isinf(values) & (name not in UNBOUNDED_FIELDS))):
             found.append(f"{name} must be NaN (not measured), zero or positive")
     if np.any((telemetry.memory_min_bytes > telemetry.memory_max_bytes)[present]):
         found.append("memory_min_bytes must not exceed memory_max_bytes")

@@ -203,6 +203,7 @@ def random_command(engine: Engine, rng: np.random.Generator) -> Command:
         cpu_weight=rng.choice([np.nan, -1.0, 0.0, 1.0, 100.0, 1e4, 1e30, np.inf], shape),
         device_mode=rng.choice([np.nan, np.nan, 0.0, 1.0, 0.5], shape),
         monitor_level=rng.choice([np.nan, np.nan, 0.0, 1.0, 2.0, 3.0], shape),
+        cpu_cap_cores=rng.choice([np.nan, -1.0, 0.0, 0.5, 8.0, np.inf], shape),
     )
 
 

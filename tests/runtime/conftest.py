@@ -177,6 +177,7 @@ def whole_record(
         bandwidth_limit_bytes_s=np.full(num_hosts, 6e10),
         passthrough_slots=rng.integers(0, num_vms + 1, num_hosts).astype(float),
         cpu_weight=memory.shares * rng.uniform(0.5, 2.0, shape),
+        cpu_cap_cores=np.full(shape, np.inf),
         wakeup_delay_s=rng.exponential(0.01, shape),
         llc_class=np.zeros(shape),
         llc_units_held=np.broadcast_to(units[:, None], shape).copy(),

@@ -23,7 +23,7 @@ from gymbal_runtime.training_range import FeatureRange, RangeCheck, TrainingRang
 DECIDED = {
     BALLOON: {"balloon_bytes"},
     CACHE: {"llc_class", "llc_units"},
-    HOST: {*FIELDS},
+    HOST: {*FIELDS} - {"cpu_cap_cores"},  # caps are no task's
 }
 
 

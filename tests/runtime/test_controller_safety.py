@@ -10,8 +10,12 @@ import pytest
 
 from gymbal_runtime.command import Command
 from gymbal_runtime.custody import Custody
+from gymbal_runtime.decision import DecisionLog
+from gymbal_runtime.decision_reader import LogReader
 from gymbal_runtime.guard import GuardLimits
+from gymbal_runtime.record import telemetry_of
 from gymbal_runtime.safeguard import Safeguard
+from gymbal_runtime.slots import Slots
 
 FREE = GuardLimits(np.inf, 0.0)
 GIB = 2.0**30
@@ -66,6 +70,32 @@ def test_step__says_which_part_failed_and_which_field_nobody_obeys(
     text = controller.metrics_text()
     assert 'gymbal_part_errors_total{host="fake",mode="act",part="prometheus"} 1' in text
     assert 'gymbal_not_obeyed_total{host="fake",mode="act",field="cpu_weight"} 6' in text
+
+
+def test_step__caps_are_guarded_logged_counted_and_put_back(
+    control, scripted, make_whole_record, fake_host, tmp_path
+):
+    found = make_whole_record(np.random.default_rng(0))
+    found.cpu_cap_cores[0, 2] = 3.0
+    nothing = np.full((1, 6), np.nan)
+    caps = np.array([[1.5, np.inf, np.inf, 0.01, np.nan, np.nan]])
+    agent = scripted(Command(nothing, cpu_cap_cores=caps))
+    log = DecisionLog(tmp_path / "caps.jsonl")
+    host = fake_host(found)
+    controller = control(host, agent, log=log, log_records=True, custody=Custody("fake"))
+    decision = controller.step()
+    assert (decision.source, decision.errors) == ("policy", [])
+    assert decision.guard == {"cpu_cap_cores_refused": 1}
+    line = json.loads((tmp_path / "caps.jsonl").read_bytes())
+    assert list(line["settings"]["cpu_cap_cores"].values()) == [1.5, "inf", "inf", None, None, None]
+    assert line["record"]["vms"][1]["cpu_cap_cores"] == "inf"
+    assert 'field="cpu_cap_cores",vm="vm1"} +Inf' in controller.metrics_text()
+    (read,) = LogReader(tmp_path / "caps.jsonl")
+    back, _ = telemetry_of(read.record, Slots())
+    np.testing.assert_array_equal(back.cpu_cap_cores, found.cpu_cap_cores)
+    assert controller.restore().errors == []
+    now = [[np.inf, np.inf, 3.0, np.nan, np.nan, np.nan]]
+    np.testing.assert_array_equal(host.commands[-1].cpu_cap_cores, now)
 
 
 def test_step__a_clock_that_goes_back_makes_the_agents_forget(control, scripted, record, fake_host):

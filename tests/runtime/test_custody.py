@@ -9,6 +9,7 @@ import pytest
 
 from gymbal_runtime.command import Command
 from gymbal_runtime.custody import FOUND_IN, Custody
+from gymbal_runtime.guard import guard
 from gymbal_runtime.telemetry import Telemetry
 
 NAMES = tuple("abcdef")
@@ -52,6 +53,21 @@ def test_every_field_of_a_command_can_be_put_back(make_whole_record):
     for field, found in FOUND_IN.items():
         np.testing.assert_array_equal(getattr(back, field), getattr(record, found))
     assert set(FOUND_IN.values()) <= set(Telemetry.__slots__)
+
+
+def test_that_there_was_no_cap_outlives_a_crash(make_whole_record, tmp_path):
+    record = make_whole_record(np.random.default_rng(0))
+    record.cpu_cap_cores[0] = [np.inf, 2.5, np.nan, np.inf, 1.0, 1.0]
+    caps = np.array([[1.0, 1.0, 1.0, np.nan, np.inf, np.nan]])
+    nothing = np.full((1, 6), np.nan)
+    Custody("rack", tmp_path / "state").note(Command(nothing, cpu_cap_cores=caps), record, NAMES)
+    heir = Custody("rack", tmp_path / "state")
+    heir.load()
+    back = heir.command(record, NAMES)
+    np.testing.assert_array_equal(back.cpu_cap_cores, [[np.inf, 2.5, np.nan, np.nan, 1.0, np.nan]])
+    safe, report = guard(back, record)  # as it is on its way out
+    np.testing.assert_array_equal(safe.cpu_cap_cores, back.cpu_cap_cores)
+    assert report.hits() == {}
 
 
 def test_a_vm_that_left_is_forgotten(record):

@@ -9,7 +9,7 @@ import pytest
 
 from gymbal_runtime.command import Command
 from gymbal_runtime.guard import guard
-from gymbal_runtime.guard_settings import LARGEST_WEIGHT_RATIO, SETTINGS
+from gymbal_runtime.guard_settings import LARGEST_WEIGHT_RATIO, LEAST_CAP_CORES, SETTINGS
 
 
 @pytest.fixture
@@ -29,6 +29,7 @@ def told(record, **values):
 def test_what_is_possible_passes(whole) -> None:
     asked = {
         "cpu_weight": [250.0, 1000.0, 4000.0, np.nan],
+        "cpu_cap_cores": [LEAST_CAP_CORES, 2.5, np.inf, np.nan],
         "device_mode": [1, 0, 1, np.nan],
         "monitor_level": [0, 1, 2, np.nan],
     }
@@ -47,6 +48,7 @@ def test_what_is_possible_passes(whole) -> None:
             [1.01e3 * LARGEST_WEIGHT_RATIO, 1e3 * LARGEST_WEIGHT_RATIO, 9.9, 10.0],
             [False, True, False, True],
         ),
+        ("cpu_cap_cores", [0.0, -np.inf, 0.99 * LEAST_CAP_CORES, np.inf], [0, 0, 0, 1]),
         ("device_mode", [2.0, 0.5, -1.0, 1.0], [False, False, False, True]),
         ("device_mode", [1.0, 1.0, 1.0, 0.0], [False, False, False, True]),  # two devices
         ("monitor_level", [3.0, 0.5, -1.0, 2.0], [False, False, False, True]),
@@ -54,7 +56,7 @@ def test_what_is_possible_passes(whole) -> None:
 )
 def test_what_is_impossible_is_left_as_it_is(whole, name, row, kept) -> None:
     command, hits = told(whole, **{name: row})
-    np.testing.assert_array_equal(np.isfinite(command.given[name][0]), kept)
+    np.testing.assert_array_equal(~np.isnan(command.given[name][0]), kept)
     assert hits == {f"{name}_refused": 4 - sum(kept)}
 
 
@@ -97,6 +99,7 @@ def test_whatever_is_asked_it_answers(fuzz_record) -> None:
     command, _ = guard(Command(record.actual_bytes, **asked), record)
     weight = command.cpu_weight[np.isfinite(command.cpu_weight)]
     assert (weight > 0).all()
+    assert (command.cpu_cap_cores[~np.isnan(command.cpu_cap_cores)] >= LEAST_CAP_CORES).all()
     assert set(np.unique(command.monitor_level[np.isfinite(command.monitor_level)])) <= {0, 1, 2}
     now = record.present & (record.device_mode == 1.0)
     switched = np.isfinite(command.device_mode)

@@ -22,6 +22,7 @@ def decode(record: object) -> object:
 def test_there_and_back(make_whole_record):
     record = make_whole_record(np.random.default_rng(0), 1, 5)
     record.usable_bytes[0, 2] = np.nan
+    record.cpu_cap_cores[0] = [np.inf, 0.5, np.nan, 2.0, 0.0]
     record.llc_miss_curve[0, 1] = np.nan
     record.lru_hit_rate[0, 1, 3] = np.nan
     names = ("a", "b", "c", "d", "e")
@@ -48,6 +49,13 @@ def test_infinite_and_nan_are_not_measured(make_record):
     record = make_record(np.random.default_rng(0), 1, 2)
     record.swap_in_rate[0] = [np.inf, np.nan]
     assert b"swap_in_rate" not in msgspec.json.encode(record_of(record, ("a", "b")))
+
+
+def test_no_cap_is_said_and_may_be_said(make_record):
+    record = make_record(np.random.default_rng(0), 1, 3)
+    record.cpu_cap_cores[0] = [np.inf, 1.5, -np.inf]
+    written = msgspec.json.decode(msgspec.json.encode(record_of(record, ("a", "b", "c"))))
+    assert [vm.get("cpu_cap_cores") for vm in written["vms"]] == ["inf", 1.5, None]
 
 
 def test_a_vm_that_nobody_can_decide_on_is_left_out(make_record):
@@ -79,6 +87,8 @@ def test_least_record():
         ([{"name": "a"}], "missing required field"),
         ([{**SMALL, "name": ""}], "length >= 1"),
         ([{**SMALL, "usable_bytes": "3"}], "Expected `float | null`"),
+        ([{**SMALL, "usable_bytes": "inf"}], "Expected `float | null`"),
+        ([{**SMALL, "cpu_cap_cores": "none"}], "Invalid enum value 'none'"),
         ([SMALL, SMALL], "cannot be told apart"),
         ([{**SMALL, "lru_hit_rate": [1.0]}], "lru_hit_rate has 1 values, expected 8"),
         ([{**SMALL, "name": str(k)} for k in range(5000)], "length <= 4096"),

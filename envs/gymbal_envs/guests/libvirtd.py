@@ -55,19 +55,7 @@ class SessionDaemon:
         Raises:
             OSError: it does not start.
         """
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder),
-            "XDG_RUNTIME_DIR": str(self.folder / "run"),
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
-            "XDG_DATA_HOME": str(self.folder / "data"),
-        }
-        command = ["libvirtd", "-p", str(self.folder / "libvirtd.pid"), "--timeout", "0"]
-        if os.geteuid() == 0:
-            self._give_away(self.folder)
-            ids = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
-            command = ["setpriv", *ids, *command]
+        command, environment = self._invocation()
         log = self.folder / "stderr.log"
         with log.open("ab") as out:
             self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
@@ -94,6 +82,10 @@ class SessionDaemon:
     def close(self) -> None:
         """Stop the daemon and end its guests."""
         self.stop()
+        self.end_guests()
+
+    def end_guests(self) -> None:
+        """Kill its QEMUs."""
         for file in self.pid_folder.glob("*.pid"):
             with contextlib.suppress(OSError, ValueError):
                 pid = int(file.read_text())
@@ -104,6 +96,23 @@ class SessionDaemon:
         """Let its guests write to a file."""
         if os.geteuid() == 0:
             shutil.chown(path, _NOBODY, _NOBODY)
+
+    def _invocation(self) -> tuple[list[str], dict[str, str]]:
+        """The command that starts it, and its environment."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "XDG_RUNTIME_DIR": str(self.folder / "run"),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "XDG_DATA_HOME": str(self.folder / "data"),
+        }
+        command = ["libvirtd", "-p", str(self.folder / "libvirtd.pid"), "--timeout", "0"]
+        if os.geteuid() == 0:
+            self._give_away(self.folder)
+            ids = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+            command = ["setpriv", *ids, *command]
+        return command, environment
 
     def _configure(self) -> None:
         config = self.folder / "config/libvirt"

@@ -81,6 +81,7 @@ def _beside_memory(engine: Engine) -> dict[str, Floats]:
         "bandwidth_limit_bytes_s": of_host(at.MEMORY_BANDWIDTH, cache),
         "passthrough_slots": of_host(at.DEVICE_SLOTS, devices),
         "cpu_weight": of_vm(vm[:, at.WEIGHT], whole),
+        "cpu_cap_cores": np.full((b, v), np.nan),  # caps are not simulated
         "wakeup_delay_s": of_vm(seen[:, at.SENSED_WAKE], whole),
         "llc_class": of_vm(vm[:, at.LLC_CLASS], cache),
         "llc_units_held": of_vm(vm[:, at.UNITS], cache),

@@ -20,12 +20,11 @@ from gymbal_runtime.adapters.guest_statistics import MEASURES
 from gymbal_runtime.adapters.libvirt_connection import LibvirtConnection, LibvirtError
 from gymbal_runtime.adapters.libvirt_domain import (
     KIB,
-    SHARES,
     LibvirtDomain,
     bulk_stats,
-    default_shares,
     list_domains,
 )
+from gymbal_runtime.adapters.libvirt_scheduler import DomainScheduler, default_shares
 from gymbal_runtime.adapters.part import Vm
 from gymbal_runtime.sizes import parse_size
 
@@ -35,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 _ROWS = (
     "shares", "memory_max_bytes", "memory_min_bytes", "actual_bytes",
-    *MEASURES, "cpu_cores", "steal_frac", "cpu_weight",
+    *MEASURES, "cpu_cores", "steal_frac", "cpu_weight", "cpu_cap_cores",
 )  # fmt: skip
 
 
@@ -57,7 +56,8 @@ class LibvirtHypervisor:
         cgroups: where control groups are mounted, to tell their version.
 
     Attributes:
-        obeys: balloons unless ``read_only``; CPU weights where the daemon lets us set them.
+        obeys: balloons unless ``read_only``; CPU weights and caps where the daemon lets us set
+            them.
 
     Raises:
         ImportError: the binding is not installed.
@@ -105,8 +105,7 @@ class LibvirtHypervisor:
         for name, uuid in sorted(named.items()):
             domain = known.get(uuid)
             if domain is None or (domain.vm.name, domain.vm.pid) != (name, self._pid(name)):
-                domain = LibvirtDomain(Vm(name, uuid, self._pid(name)))
-                self._adopt(domain)
+                domain = self._adopted(Vm(name, uuid, self._pid(name)))
             self._domains[name] = domain
         return [domain.vm for domain in self._domains.values()]
 
@@ -128,7 +127,9 @@ class LibvirtHypervisor:
             values["memory_max_bytes"] = domain.ceiling_bytes
             if not math.isnan(domain.ceiling_bytes):
                 values["memory_min_bytes"] = self._limits.floor_bytes(vm.name, domain.ceiling_bytes)
-            values |= {"shares": domain.shares, "cpu_weight": domain.weight}
+            values["shares"] = domain.shares
+            values["cpu_weight"] = domain.scheduler.weight
+            values["cpu_cap_cores"] = domain.scheduler.cap_cores(domain.num_vcpus)
             if not math.isnan(values["usable_bytes"]):
                 ages.append(domain.statistics.age_s)
             for name, value in values.items():
@@ -136,7 +137,7 @@ class LibvirtHypervisor:
         return {**rows, "host_cores": float(os.cpu_count() or 1), "age_s": max(ages)}
 
     def apply(self, vms: Sequence[Vm], settings: Mapping[str, Floats]) -> None:
-        """Set balloon targets and CPU weights; a balloon then moves at its own pace.
+        """Set balloon targets, CPU weights and caps; a balloon then moves at its own pace.
 
         Raises:
             OSError: naming each domain and setting that failed, after all were tried.
@@ -163,28 +164,29 @@ class LibvirtHypervisor:
         except (OSError, ValueError):
             return 0
 
-    def _adopt(self, domain: LibvirtDomain) -> None:
-        """Learn a new domain's weight, and make it report statistics."""
+    def _adopted(self, vm: Vm) -> LibvirtDomain:
+        """A new domain, with its weight and cap; it is made to report statistics."""
         try:
             given = self._libvirt.call(
-                lambda connection: _lookup(connection, domain.vm).schedulerParameters()
+                lambda connection: _lookup(connection, vm).schedulerParameters()
             )
-            domain.shares = domain.weight = given[SHARES] / self._default_shares
-        except (OSError, KeyError):  # a session daemon has no control groups
-            pass
+        except OSError:  # a session daemon has no control groups
+            given = {}
+        scheduler = DomainScheduler(self._default_shares, given)
+        domain = LibvirtDomain(vm, scheduler, shares=scheduler.weight)
         if self._libvirt.read_only:
-            return
-        if not math.isnan(domain.weight):
-            self.obeys |= {"cpu_weight"}
+            return domain
+        self.obeys |= scheduler.settable
         live = self._libvirt.binding.VIR_DOMAIN_AFFECT_LIVE
         try:
             self._libvirt.call(
-                lambda connection: _lookup(connection, domain.vm).setMemoryStatsPeriod(
+                lambda connection: _lookup(connection, vm).setMemoryStatsPeriod(
                     self._stats_period_s, live
                 )
             )
         except OSError as error:
-            _LOG.warning("domain %s: no guest statistics: %s", domain.vm.name, error)
+            _LOG.warning("domain %s: no guest statistics: %s", vm.name, error)
+        return domain
 
     def _stats(self) -> dict[str, dict[str, Any]]:
         """Newest record of each domain by UUID."""
@@ -198,12 +200,12 @@ class LibvirtHypervisor:
         if domain is None:
             raise LibvirtError("it is gone")
         live = self._libvirt.binding.VIR_DOMAIN_AFFECT_LIVE
-        if field_name == "cpu_weight":
-            shares = {SHARES: max(round(value * self._default_shares), 2)}
+        if field_name in ("cpu_weight", "cpu_cap_cores"):
+            told = domain.scheduler.parameters(field_name, value, domain.num_vcpus)
             self._libvirt.call(
-                lambda connection: _lookup(connection, vm).setSchedulerParametersFlags(shares, live)
+                lambda connection: _lookup(connection, vm).setSchedulerParametersFlags(told, live)
             )
-            domain.weight = value
+            domain.scheduler.told(told)
             return
         if math.isnan(domain.ceiling_bytes):
             raise LibvirtError("its memory is not known yet")

@@ -1,34 +1,21 @@
-"""One libvirt domain: its statistics, as one call gives them for all, and its CPU weight."""
+"""One libvirt domain: its statistics, as one call gives them for all, and its scheduler."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from gymbal_runtime.adapters.guest_statistics import GuestSample, GuestStatistics
 from gymbal_runtime.adapters.libvirt_connection import load_binding
+from gymbal_runtime.adapters.libvirt_scheduler import DomainScheduler
 from gymbal_runtime.adapters.part import Vm
 from gymbal_runtime.adapters.rates import CounterRates
 from gymbal_runtime.adapters.vcpu_time import steal_frac
 
 KIB = 1024.0
 _NS = 1e-9
-
-SHARES = "cpu_shares"
-"""The scheduler parameter of the QEMU driver that is a weight."""
-_V1_DEFAULT, _V2_DEFAULT = 1024.0, 100.0
-
-
-def default_shares(cgroups: Path) -> float:
-    """Shares of a domain that nobody configured: weight 1 of telemetry and commands.
-
-    Libvirt hands shares to the kernel as they are, and the two versions of control groups have
-    different defaults.
-    """
-    return _V2_DEFAULT if (cgroups / "cgroup.controllers").exists() else _V1_DEFAULT
 
 
 @dataclass(eq=False)
@@ -38,14 +25,16 @@ class LibvirtDomain:
     Attributes:
         vm: as other parts of the host know it.
         ceiling_bytes: memory that it was started with.
+        num_vcpus: that are online.
         shares: its owner's weight; NaN where the daemon has none.
-        weight: present one.
+        scheduler: its present weight and cap.
     """
 
     vm: Vm
+    scheduler: DomainScheduler
     ceiling_bytes: float = math.nan
+    num_vcpus: float = math.nan
     shares: float = math.nan
-    weight: float = math.nan
     statistics: GuestStatistics = field(default_factory=GuestStatistics)
     cpu: CounterRates = field(default_factory=CounterRates)
 
@@ -64,6 +53,7 @@ class LibvirtDomain:
         ceiling = bytes_of("maximum")
         if ceiling > 0:
             self.ceiling_bytes = ceiling
+        self.num_vcpus = float(stats.get("vcpu.current", self.num_vcpus))
         row = {"actual_bytes": bytes_of("current")}
         sample = GuestSample(
             stamp_s=max(_number(stats, "balloon.last-update"), 0.0),

@@ -32,7 +32,8 @@ Floats = NDArray[np.float64]
 _LOG = logging.getLogger(__name__)
 
 _CONFIGURED = ("shares", "memory_max_bytes", "memory_min_bytes")
-_ROWS = (*_CONFIGURED, "actual_bytes", *MEASURES, "cpu_cores", "steal_frac", "cpu_weight")
+_GROUP = ("cpu_weight", "cpu_cap_cores")  # of a guest's control group, where it has its own
+_ROWS = (*_CONFIGURED, "actual_bytes", *MEASURES, "cpu_cores", "steal_frac", *_GROUP)
 
 
 class QmpHypervisor:
@@ -55,7 +56,8 @@ class QmpHypervisor:
         cgroups: where control groups (v2) are mounted.
 
     Attributes:
-        obeys: balloons; CPU weights only where some guest's control group is ours to write.
+        obeys: balloons; CPU weights and caps only where some guest's control group is ours to
+            write.
 
     Raises:
         OSError: the folder of sockets cannot be read.
@@ -63,7 +65,7 @@ class QmpHypervisor:
     """
 
     name = "qmp"
-    measures = frozenset({*_ROWS, "host_cores", "age_s"} - {"cpu_weight"})
+    measures = frozenset({*_ROWS, "host_cores", "age_s"} - {*_GROUP})
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class QmpHypervisor:
             values = self._configured(guest) | guest.memory(answers[guest.qmp], wall_s, now_s)
             if not math.isnan(values["actual_bytes"]):
                 values["cpu_weight"] = self._groups.weight(guest.pid)
+                values["cpu_cap_cores"] = self._groups.cap_cores(guest.pid)
                 if guest.cpu is not None:
                     values["cpu_cores"], values["steal_frac"] = guest.cpu.read(now_s)
                 if not math.isnan(values.get("usable_bytes", math.nan)):
@@ -132,7 +135,7 @@ class QmpHypervisor:
         return {**rows, "host_cores": float(os.cpu_count() or 1), "age_s": max(ages)}
 
     def apply(self, vms: Sequence[Vm], settings: Mapping[str, Floats]) -> None:
-        """Set balloon targets and CPU weights; a balloon then moves at its own pace.
+        """Set balloon targets, CPU weights and caps; a balloon then moves at its own pace.
 
         Raises:
             OSError: naming each guest and setting that failed, after all were tried.
@@ -156,12 +159,13 @@ class QmpHypervisor:
         for qmp, (answer,) in exchange(asked, self._timeout_s).items():
             if isinstance(answer, OSError):
                 failed.append(f"{names[qmp]}: balloon_bytes: {answer}")
-        for vm, weight in zip(vms, settings.get("cpu_weight", nothing), strict=True):
-            try:
-                if not np.isnan(weight):
-                    self._groups.set_weight(vm.pid, float(weight))
-            except OSError as error:
-                failed.append(f"{vm.name}: cpu_weight: {error}")
+        for field in _GROUP:
+            for vm, value in zip(vms, settings.get(field, nothing), strict=True):
+                try:
+                    if not np.isnan(value):
+                        self._groups.write(vm.pid, field, float(value))
+                except OSError as error:
+                    failed.append(f"{vm.name}: {field}: {error}")
         if failed:
             raise OSError("; ".join(failed))
 
@@ -205,8 +209,7 @@ class QmpHypervisor:
             for guest in newcomers
             if guest.balloon and not self._is_frequent(periods.get(guest.qmp, [None])[0])
         }
-        if any(self._groups.is_writable(guest.pid) for guest in newcomers):
-            self.obeys = frozenset({"balloon_bytes", "cpu_weight"})
+        self.obeys = self.obeys.union(*(self._groups.writable(guest.pid) for guest in newcomers))
         for qmp, (answer,) in exchange(unset, self._timeout_s).items():
             if isinstance(answer, OSError):
                 _LOG.warning("%s: no guest statistics: %s", qmp.path, answer)

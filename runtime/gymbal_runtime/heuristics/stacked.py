@@ -18,7 +18,7 @@ Options = dict[str, Any]
 RESOURCE_FIELDS: dict[str, tuple[str, ...]] = {
     "memory": ("balloon_bytes",),
     "cache": ("llc_class", "llc_units"),
-    "cpu": ("cpu_weight",),
+    "cpu": ("cpu_weight", "cpu_cap_cores"),
     "device": ("device_mode",),
     "monitor": ("monitor_level",),
 }

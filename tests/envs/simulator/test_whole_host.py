@@ -277,6 +277,15 @@ def test_a_killed_program_stands_still_and_comes_back(plain_scenario, plain_reso
     assert engine.vm[0, at.OCCUPANCY, 1] > 15 * MIB  # its lines are the other's now
 
 
+def test_caps_on_cpu_time_are_not_simulated(plain_scenario, plain_resources, engine_of):
+    scenario = plain_scenario(2, resources=plain_resources(2), cores=2.0, cpu_cores=2.0)
+    left, told = (engine_of([scenario]) for _ in range(2))
+    left.step(Command.no_change(1, 2), 12)
+    told.step(Command(np.full((1, 2), np.nan), cpu_cap_cores=np.full((1, 2), 0.1)), 12)
+    assert_same_bytes(told, left, [0])
+    assert np.isnan(told.telemetry().cpu_cap_cores).all()
+
+
 @pytest.mark.parametrize("field", ["llc_units", "cpu_weight", "device_mode", "monitor_level"])
 def test_what_is_not_there_cannot_be_commanded(plain_scenario, engine_of, field):
     """A host of memory and CPU time alone ignores the rest of a command."""

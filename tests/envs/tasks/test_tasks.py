@@ -20,6 +20,8 @@ from gymbal_envs.tasks.reward import RewardWeights, terms_of
 from gymbal_envs.tasks.worlds import HostWorlds
 from gymbal_runtime.command import Command
 from gymbal_runtime.heuristics import heuristics_of
+from gymbal_runtime.host import capabilities_of
+from gymbal_runtime.safeguard import Safeguard
 from gymbal_runtime.tasks import BALLOON, CACHE, HOST, TASKS
 
 NUM_WORLDS = 12
@@ -149,6 +151,15 @@ def test_a_simulated_host_can_be_that_of_any_task(task: str) -> None:
     interval = default_task(task).physics.clock.control_interval_s
     assert host.telemetry().time_s[0] == interval
     assert len(host.progress_lost) == 1
+
+
+def test_a_simulated_host_says_that_it_knows_no_caps() -> None:
+    host = open_host(task=HOST)
+    record = host.telemetry()
+    command = Command(record.actual_bytes, cpu_cap_cores=np.ones(record.present.shape))
+    safe = Safeguard()(command, record, host.vm_names, capabilities_of(host))
+    assert safe.not_obeyed == {"cpu_cap_cores": record.num_vms}
+    assert safe.command.cpu_cap_cores is None
 
 
 def test_balloon_env_is_what_is_registered() -> None:

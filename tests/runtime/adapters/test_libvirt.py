@@ -6,8 +6,9 @@ import pytest
 libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 from gymbal_runtime.adapters.libvirt import LibvirtHypervisor, open_host  # noqa: E402
-from gymbal_runtime.adapters.libvirt_domain import LibvirtDomain, default_shares  # noqa: E402
+from gymbal_runtime.adapters.libvirt_domain import LibvirtDomain  # noqa: E402
 from gymbal_runtime.adapters.libvirt_migration import LibvirtMigration  # noqa: E402
+from gymbal_runtime.adapters.libvirt_scheduler import DomainScheduler, default_shares  # noqa: E402
 from gymbal_runtime.adapters.migration import MigrationError  # noqa: E402
 from gymbal_runtime.adapters.part import Vm  # noqa: E402
 
@@ -60,6 +61,8 @@ def test_a_domain_that_ends_disappears(hypervisor):
 
 def test_abilities_are_those_of_the_connection(hypervisor):
     assert hypervisor.obeys == {"balloon_bytes"}  # the driver's weight is not the QEMU driver's
+    read = hypervisor.read(hypervisor.vms())
+    assert np.isnan([read["cpu_weight"][0], read["cpu_cap_cores"][0]]).all()
     observer = LibvirtHypervisor(URI, read_only=True)
     assert observer.obeys == frozenset()
     observer.close()
@@ -82,7 +85,7 @@ def test_a_host_of_libvirt_needs_a_budget():
 
 
 def test_rates_of_a_bulk_record():
-    domain = LibvirtDomain(Vm("a"))
+    domain = LibvirtDomain(Vm("a"), DomainScheduler(1024))
     stats = {
         "balloon.current": 1024, "balloon.maximum": 4096, "balloon.usable": 512,
         "balloon.swap_in": 100, "balloon.swap_out": 0, "balloon.major_fault": 7,
@@ -108,6 +111,60 @@ def test_default_shares_are_those_of_the_kernels_control_groups(tmp_path):
     assert default_shares(tmp_path) == 1024
     (tmp_path / "cgroup.controllers").write_text("cpu\n")
     assert default_shares(tmp_path) == 100
+
+
+# As libvirt 9.0 says them with cgroup v1; with v2, no quota is 2^44 - 1.
+UNCAPPED = {
+    "cpu_shares": 1024, "vcpu_period": 100000, "vcpu_quota": -1, "emulator_period": 100000,
+    "emulator_quota": -1, "global_period": 100000, "global_quota": -1, "iothread_period": 100000,
+    "iothread_quota": -1,
+}  # fmt: skip
+NO_QUOTA = 2**44 - 1
+
+
+def test_a_scheduler_can_do_what_the_daemon_has_parameters_for():
+    assert DomainScheduler(1024, UNCAPPED).settable == {"cpu_weight", "cpu_cap_cores"}
+    assert DomainScheduler(1024, {"cpu_shares": 512}).settable == {"cpu_weight"}
+    nothing = DomainScheduler(1024)
+    assert nothing.settable == set()
+    assert np.isnan([nothing.weight, nothing.cap_cores(2)]).all()
+
+
+@pytest.mark.parametrize("no_quota", [-1, NO_QUOTA])
+def test_a_cap_is_a_quota_of_the_whole_domain_and_can_be_taken_away(no_quota):
+    scheduler = DomainScheduler(1024, {**UNCAPPED, "global_quota": no_quota})
+    assert (scheduler.weight, scheduler.cap_cores(2)) == (1.0, np.inf)
+    told = scheduler.parameters("cpu_cap_cores", 1.25, 2)
+    assert told == {"global_quota": 125000}
+    scheduler.told(told)
+    assert scheduler.cap_cores(2) == 1.25
+    assert scheduler.parameters("cpu_cap_cores", np.inf, 2) == {"global_quota": no_quota}
+    assert scheduler.parameters("cpu_weight", 2.0, 2) == {"cpu_shares": 2048}
+
+
+def test_a_period_is_kept_unless_the_quota_would_be_too_small():
+    scheduler = DomainScheduler(100, {**UNCAPPED, "global_quota": 4000, "global_period": 2000})
+    assert scheduler.cap_cores(4) == 2.0
+    assert scheduler.parameters("cpu_cap_cores", 1.0, 4) == {"global_quota": 2000}
+    told = scheduler.parameters("cpu_cap_cores", 0.25, 4)
+    assert list(told.items()) == [("global_period", 100000), ("global_quota", 25000)]
+    scheduler.told(told)
+    assert scheduler.cap_cores(4) == 0.25
+    # Found with a cap, nobody has said how this daemon writes none: the largest quota.
+    assert scheduler.parameters("cpu_cap_cores", np.inf, 4) == {"global_quota": NO_QUOTA}
+
+
+def test_the_quota_that_an_owner_gave_each_vcpu_counts_and_stays():
+    owned = {**UNCAPPED, "vcpu_quota": 20000, "vcpu_period": 50000}
+    scheduler = DomainScheduler(1024, owned)
+    assert (scheduler.cap_cores(2), scheduler.cap_cores(3)) == (0.8, pytest.approx(1.2))
+    assert np.isnan(scheduler.cap_cores(np.nan))
+    told = scheduler.parameters("cpu_cap_cores", 0.5, 2)
+    assert told == {"global_quota": 50000}
+    scheduler.told(told)
+    assert scheduler.cap_cores(2) == 0.5
+    # Back to how it was found: the owner's quota is cap enough.
+    assert scheduler.parameters("cpu_cap_cores", 0.8, 2) == {"global_quota": -1}
 
 
 def test_a_migration_that_the_driver_refuses_fails():

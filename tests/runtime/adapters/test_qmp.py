@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -155,6 +156,30 @@ def test_sockets_may_be_named_one_by_one_and_guests_have_shares(qemu, tmp_path):
     assert read["memory_min_bytes"][0] == 300 * MIB
     assert np.isnan(read["actual_bytes"][1])
     assert math.isfinite(read["host_cores"])
+    hypervisor.close()
+
+
+def test_a_guest_with_a_control_group_of_its_own_has_a_weight_and_a_cap(qemu, tmp_path):
+    qemu("guest")
+    pid, group = os.getpid(), tmp_path / "guests/one"  # the other end is this process
+    (tmp_path / f"proc/{pid}").mkdir(parents=True)
+    (tmp_path / f"proc/{pid}/cgroup").write_text("0::/guests/one\n")
+    group.mkdir(parents=True)
+    for name, text in (("cgroup.procs", pid), ("cpu.weight", 50), ("cpu.max", "max 100000")):
+        (group / name).write_text(f"{text}\n")
+    hypervisor = QmpHypervisor(tmp_path, proc=tmp_path / "proc", cgroups=tmp_path)
+    assert hypervisor.obeys == {"balloon_bytes", "cpu_weight", "cpu_cap_cores"}
+    vms = hypervisor.vms()
+    read = hypervisor.read(vms)
+    assert (read["cpu_weight"][0], read["cpu_cap_cores"][0]) == (0.5, np.inf)
+    wanted = {"cpu_weight": np.array([2.0]), "cpu_cap_cores": np.array([0.75])}
+    hypervisor.apply(vms, wanted)
+    assert (group / "cpu.max").read_text() == "75000 100000\n"
+    read = hypervisor.read(vms)
+    assert (read["cpu_weight"][0], read["cpu_cap_cores"][0]) == (2.0, 0.75)
+    (group / "cgroup.procs").write_text(f"{pid}\n1\n")
+    with pytest.raises(OSError, match=r"guest: cpu_weight: .*; guest: cpu_cap_cores: process"):
+        hypervisor.apply(vms, wanted)
     hypervisor.close()
 
 

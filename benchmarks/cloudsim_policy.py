@@ -38,16 +38,27 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="traces: .npz or folder")
     parser.add_argument("--day", default=KNOWN_DAY, help="yyyymmdd, or 'all'")
     parser.add_argument("--rule", default=RULE, help="that is corrected and compared with")
+    parser.add_argument(
+        "--fill-frac",
+        nargs="*",
+        type=float,
+        default=[],
+        metavar="F",
+        help="also the rule that fills hosts less, as a policy's own may do",
+    )
     given = parser.parse_args()
     days = planetlab_days(given.data) if given.day == "all" else (given.day,)
     results = []
     for day in days:
         order, traces = orders_of(given.data, day, None)[0]
-        results.append({"agent": given.rule, "order": order, **alone(traces, given.rule)})
+        for fill_frac in (1.0, *given.fill_frac):
+            name = given.rule if fill_frac == 1.0 else f"{given.rule}, filled to {fill_frac:g}"
+            played = alone(traces, given.rule, fill_frac)
+            results.append({"agent": name, "order": order, **played})
         for bundle in given.bundle:
             results.append({"agent": bundle, "order": order, **led(traces, given.rule, bundle)})
     print_results(results)
-    bars = bars_of(results, given.rule)
+    bars = bars_of(results, given.rule, given.bundle)
     print()
     print_table(bars)
     line = {
@@ -60,9 +71,11 @@ def main() -> None:
     print(json.dumps(line))
 
 
-def alone(traces: PlanetLabDay, rule: str) -> dict[str, Any]:
-    """The rule as CloudSim has it."""
-    return timed(traces, planetlab_centre(traces.cpu_pct, rule))
+def alone(traces: PlanetLabDay, rule: str, fill_frac: float = 1.0) -> dict[str, Any]:
+    """The rule as CloudSim has it, or one that fills hosts less."""
+    centre = planetlab_centre(traces.cpu_pct, rule)
+    centre.hosts.fill[:] = fill_frac
+    return timed(traces, centre)
 
 
 def led(traces: PlanetLabDay, rule: str, bundle: str) -> dict[str, Any]:
@@ -90,7 +103,7 @@ def print_results(results: list[dict[str, Any]]) -> None:
         print(f"| {' | '.join(cells)} |")
 
 
-def bars_of(results: list[dict[str, Any]], rule: str) -> list[Row]:
+def bars_of(results: list[dict[str, Any]], rule: str, bundles: list[str]) -> list[Row]:
     """ESV of each policy on each day against that of its rule."""
     theirs = {one["day"]: one["esv"] for one in results if one["agent"] == rule}
     return [
@@ -99,7 +112,7 @@ def bars_of(results: list[dict[str, Any]], rule: str) -> list[Row]:
             round(100 * one["esv"] / theirs[one["day"]], 1), one["esv"] < theirs[one["day"]],
         )
         for one in results
-        if one["agent"] != rule
+        if one["agent"] in bundles
     ]  # fmt: skip
 
 

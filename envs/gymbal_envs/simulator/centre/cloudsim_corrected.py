@@ -46,7 +46,8 @@ class CorrectedCentre(CloudSimCentre):
         vms: V models in order of creation.
         cpu_pct: (V, T) %.
         policy: the rule.
-        corrector: corrects it; its heuristic is replaced by this centre's own rule.
+        corrector: corrects it; its heuristic is replaced by this centre's own rule, which is filled
+            as far as that one (``fill_frac``).
         params: constants.
         seed: of random selection.
 
@@ -70,6 +71,7 @@ class CorrectedCentre(CloudSimCentre):
         if not self.policy.migrates:
             raise ValueError(f"policy {policy} never migrates; there is nothing to correct")
         self._corrector = corrector
+        self._fill_frac = float(getattr(corrector.heuristic, "fill_frac", 1.0))
         corrector.heuristic = self
         corrector.reset(1, len(vms))
         self._since_s = np.zeros(len(hosts))  # (H,) since they are on, or off
@@ -89,7 +91,8 @@ class CorrectedCentre(CloudSimCentre):
     def act_corrected(self, telemetry: CentreTelemetry, corrections: Corrections) -> CentreOrders:
         """Plan with other thresholds and another order of hosts; see `Correctable`."""
         keep = corrections.keep[0]
-        self.hosts.fill[:], self.hosts.relief[:] = corrections.fill[0], corrections.relief[0]
+        self.hosts.fill[:] = self._fill_frac * corrections.fill[0]
+        self.hosts.relief[:] = corrections.relief[0]
         self._plan.keep[:] = keep
         self._plan.gives[:] = keep <= VETO
         self._plan.takes[:] = keep >= -VETO

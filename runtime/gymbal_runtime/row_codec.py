@@ -8,19 +8,32 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_runtime.hashing import content_hash
-from gymbal_runtime.row_layout import RowHistory, RowLayout
+from gymbal_runtime.row_layout import Columns, RowHistory, RowLayout
 from gymbal_runtime.signature import MAX_HOSTS, Bounds, Signature, float32_bounds
 from gymbal_runtime.telemetry import Bools, Floats
 
 
+class RowRecord(Protocol):
+    """A record of C wholes with H places for hosts."""
+
+    @property
+    def exists(self) -> Bools:
+        """(C, H) where a host is."""
+        ...
+
+
+TelemetryT = TypeVar("TelemetryT", bound=RowRecord)
+OrdersT = TypeVar("OrdersT")
+
+
 @dataclass(frozen=True)
-class RowCodec(ABC):
+class RowCodec(ABC, Generic[TelemetryT, OrdersT]):
     """Rows, bounds, signature and memory; subclasses say what is seen and what answers mean.
 
     Attributes:
@@ -43,6 +56,47 @@ class RowCodec(ABC):
     @abstractmethod
     def spec(self) -> dict[str, Any]:
         """Everything that gives the numbers their meaning, as plain JSON types."""
+
+    @abstractmethod
+    def columns(self, telemetry: TelemetryT, base: OrdersT) -> tuple[Columns, Columns]:
+        """What the tables call for, of hosts (C, H), whatever absent ones hold, and wholes (C,)."""
+
+    def encode(
+        self, telemetry: TelemetryT, base: OrdersT, history: RowHistory
+    ) -> tuple[dict[str, NDArray[np.float32]], RowHistory]:
+        """Telemetry to observation.
+
+        Args:
+            telemetry: record of C wholes.
+            base: what the heuristic proposes for this record.
+            history: what was remembered after the previous decision.
+
+        Returns:
+            The observation: ``hosts`` (C, H, F), zero where no host is, the wholes' rows (C, G),
+            and ``present`` (C, H), 1 where a host is; and the history to pass next time.
+        """
+        with np.errstate(all="ignore"):  # empty places may hold anything
+            columns = self.columns(telemetry, base)
+            hosts, wholes, memory = self.LAYOUT.encode(*columns, telemetry.exists, history)
+        seen = {"hosts": hosts, self.WHOLE: wholes, "present": telemetry.exists}
+        return {name: table.astype(np.float32) for name, table in seen.items()}, memory
+
+    @abstractmethod
+    def decode(
+        self,
+        action: NDArray[Any],
+        telemetry: TelemetryT,
+        base: OrdersT | None = None,
+        corrected: Any = None,
+    ) -> OrdersT:
+        """Corrections to orders, every one of them legal. Zero gives what the heuristic says.
+
+        Args:
+            action: (C, H, A), see `asked`.
+            telemetry: the record that was encoded.
+            base: what the heuristic proposes; None: not asked yet.
+            corrected: the heuristic, with what it remembers; None: a fresh one.
+        """
 
     def fingerprint(self) -> str:
         """Hash of `spec`: two codecs with the same fingerprint read a policy the same way."""

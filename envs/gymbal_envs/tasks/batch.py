@@ -135,11 +135,6 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
     @abstractmethod
     def _new_history(self) -> Any: ...
 
-    @property
-    @abstractmethod
-    def _nothing(self) -> Any:
-        """The observation of worlds that nobody learns from."""
-
     # What they have in common.
 
     @property
@@ -225,6 +220,6 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
         if self.propose:
             self.base = self.base_agent.act(self.telemetry)
         if not self.encode:
-            return self._nothing
+            return {name: np.zeros(0, np.float32) for name in self.codec.signature.inputs}
         observation, self.history = self._encoded()
         return observation

@@ -13,16 +13,14 @@ from gymbal_envs.tasks.batch import Worlds, WorldShape
 from gymbal_envs.tasks.centre_terms import centre_counts, centre_terms
 from gymbal_envs.tasks.config import CentreSettings, TaskConfig
 from gymbal_envs.tasks.recording import Viewer
-from gymbal_runtime.centre.codec import CentreCodec, CentreObservation
+from gymbal_envs.tasks.row_spaces import row_spaces
+from gymbal_runtime.centre.codec import CentreCodec
 from gymbal_runtime.centre.orders import CentreOrders
 from gymbal_runtime.centre.telemetry import CentreTelemetry
 from gymbal_runtime.row_layout import RowHistory
 from gymbal_runtime.tasks import CONSOLIDATION
 
 Floats = NDArray[np.float64]
-
-_EMPTY = np.zeros(0, np.float32)
-_NOTHING = CentreObservation(hosts=_EMPTY, centre=_EMPTY, present=_EMPTY)
 
 
 class CentreWorlds(Worlds[CentreTelemetry, CentreOrders]):
@@ -46,15 +44,8 @@ class CentreWorlds(Worlds[CentreTelemetry, CentreOrders]):
     def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Box]:
         """Observation and action space of one centre; what absent hosts ask for is ignored."""
         codec: CentreCodec = config.codec
-        places, bounds = shape.num_hosts, codec.bounds()
-        low, high = bounds["hosts"]
-        observed = spaces.Dict(
-            {
-                "hosts": spaces.Box(np.tile(low, (places, 1)), np.tile(high, (places, 1))),
-                "centre": spaces.Box(*bounds["centre"]),
-                "present": spaces.Box(0.0, 1.0, (places,)),
-            }
-        )
+        places = shape.num_hosts
+        observed = row_spaces(codec.bounds(), "hosts", "centre", places)
         return observed, spaces.Box(-1.0, 1.0, (places, len(codec.actions)), np.float32)
 
     def decision(self, action: NDArray[Any]) -> CentreOrders:
@@ -80,7 +71,3 @@ class CentreWorlds(Worlds[CentreTelemetry, CentreOrders]):
 
     def _new_history(self) -> RowHistory:
         return self.codec.initial_history(self.num_worlds, self.num_hosts)
-
-    @property
-    def _nothing(self) -> CentreObservation:
-        return _NOTHING

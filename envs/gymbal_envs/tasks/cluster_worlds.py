@@ -16,18 +16,11 @@ from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_runtime.cluster.codec import ClusterCodec
 from gymbal_runtime.cluster.history import ClusterHistory
-from gymbal_runtime.cluster.observation import ClusterObservation
 from gymbal_runtime.cluster.orders import Orders
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
 from gymbal_runtime.tasks import OVERLOAD
 
 Floats = NDArray[np.float64]
-
-_BLANK = np.zeros(0, np.float32)
-_NOTHING = ClusterObservation(
-    vms=_BLANK, vm_present=_BLANK, hosts=_BLANK, host_present=_BLANK, cluster=_BLANK,
-    proposed=_BLANK, mask=_BLANK,
-)  # fmt: skip
 
 
 class ClusterWorlds(BalancedClusters[ClusterTelemetry]):
@@ -94,10 +87,6 @@ class ClusterWorlds(BalancedClusters[ClusterTelemetry]):
 
     def _new_history(self) -> ClusterHistory:
         return self.codec.initial_history(self.num_worlds, self.num_hosts, self.num_vms)
-
-    @property
-    def _nothing(self) -> ClusterObservation:
-        return _NOTHING
 
 
 def cluster_terms(engine: ClusterEngine) -> dict[str, Floats]:

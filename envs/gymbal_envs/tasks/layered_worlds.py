@@ -18,17 +18,15 @@ from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.centre_terms import JOULES_PER_KWH
 from gymbal_envs.tasks.cluster_worlds import memory_bytes, over_hosts, share_weighted
 from gymbal_envs.tasks.config import ClusterSettings, TaskConfig
+from gymbal_envs.tasks.row_spaces import row_spaces
 from gymbal_runtime.cluster.heuristics.layered import Layered
-from gymbal_runtime.cluster.layers.codec import LayersCodec, LayersObservation
+from gymbal_runtime.cluster.layers.codec import LayersCodec
 from gymbal_runtime.cluster.orders import Orders
 from gymbal_runtime.cluster.powered import PoweredTelemetry
 from gymbal_runtime.row_layout import RowHistory
 from gymbal_runtime.tasks import CLUSTER
 
 Floats = NDArray[np.float64]
-
-_BLANK = np.zeros(0, np.float32)
-_NOTHING = LayersObservation(hosts=_BLANK, cluster=_BLANK, present=_BLANK)
 
 
 class LayeredWorlds(BalancedClusters[PoweredTelemetry]):
@@ -50,15 +48,8 @@ class LayeredWorlds(BalancedClusters[PoweredTelemetry]):
     def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Box]:
         """Observation and action space of one cluster; what absent hosts ask for is ignored."""
         codec: LayersCodec = config.codec
-        places, bounds = shape.num_hosts, codec.bounds()
-        low, high = bounds["hosts"]
-        observed = spaces.Dict(
-            {
-                "hosts": spaces.Box(np.tile(low, (places, 1)), np.tile(high, (places, 1))),
-                "cluster": spaces.Box(*bounds["cluster"]),
-                "present": spaces.Box(0.0, 1.0, (places,)),
-            }
-        )
+        places = shape.num_hosts
+        observed = row_spaces(codec.bounds(), "hosts", "cluster", places)
         return observed, spaces.Box(-1.0, 1.0, (places, len(codec.actions)), np.float32)
 
     @property
@@ -94,10 +85,6 @@ class LayeredWorlds(BalancedClusters[PoweredTelemetry]):
 
     def _new_history(self) -> RowHistory:
         return self.codec.initial_history(self.num_worlds, self.num_hosts)
-
-    @property
-    def _nothing(self) -> LayersObservation:
-        return _NOTHING
 
 
 def layered_terms(engine: ClusterEngine) -> dict[str, Floats]:

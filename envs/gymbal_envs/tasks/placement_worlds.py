@@ -19,19 +19,12 @@ from gymbal_runtime.placement.codec import (
     NUM_CHOICES,
     NoHistory,
     PlacementCodec,
-    PlacementObservation,
 )
 from gymbal_runtime.placement.orders import PlacementOrders
 from gymbal_runtime.placement.queue import queue_places
 from gymbal_runtime.tasks import PLACEMENT
 
 Floats = NDArray[np.float64]
-
-_EMPTY = np.zeros(0, np.float32)
-_NOTHING = PlacementObservation(
-    vms=_EMPTY, candidates=_EMPTY, centre=_EMPTY, present=_EMPTY, offered=_EMPTY, proposed=_EMPTY,
-    mask=_EMPTY,
-)  # fmt: skip
 
 
 class PlacementWorlds(Worlds[CentreTelemetry, PlacementOrders]):
@@ -101,7 +94,3 @@ class PlacementWorlds(Worlds[CentreTelemetry, PlacementOrders]):
 
     def _new_history(self) -> NoHistory:
         return NoHistory()
-
-    @property
-    def _nothing(self) -> PlacementObservation:
-        return _NOTHING

@@ -13,16 +13,13 @@ from gymbal_envs.tasks.batch import Worlds, WorldShape
 from gymbal_envs.tasks.config import SitesSettings, TaskConfig
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.sites_terms import sites_measures, sites_terms
-from gymbal_runtime.sites.codec import SitesCodec, SitesObservation
+from gymbal_runtime.sites.codec import SitesCodec
 from gymbal_runtime.sites.orders import NUM_VERBS, SitesOrders
 from gymbal_runtime.sites.rows import SitesHistory
 from gymbal_runtime.sites.telemetry import SitesTelemetry
 from gymbal_runtime.tasks import SITES
 
 Floats = NDArray[np.float64]
-
-_EMPTY = np.zeros(0, np.float32)
-_NOTHING = SitesObservation(vms=_EMPTY, host=_EMPTY, present=_EMPTY, proposed=_EMPTY, mask=_EMPTY)
 
 
 class SitesWorlds(Worlds[SitesTelemetry, SitesOrders]):
@@ -88,7 +85,3 @@ class SitesWorlds(Worlds[SitesTelemetry, SitesOrders]):
 
     def _new_history(self) -> SitesHistory:
         return self.codec.initial_history(self.num_worlds, self.num_vms)
-
-    @property
-    def _nothing(self) -> SitesObservation:
-        return _NOTHING

@@ -14,7 +14,8 @@ from gymbal_envs.tasks.batch import Worlds, WorldShape
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.reward import reward_terms, share_weighted
-from gymbal_runtime.codec import Codec, Observation
+from gymbal_envs.tasks.row_spaces import row_spaces
+from gymbal_runtime.codec import Codec
 from gymbal_runtime.command import Command
 from gymbal_runtime.guard import guard
 from gymbal_runtime.observation import History
@@ -31,10 +32,6 @@ LOST_TO = {
 }
 """Causes of lost progress; what is left of ``progress_lost`` is CPU contention."""
 SWAPPED = {"swap_in_bytes_s": at.READ, "swap_out_bytes_s": at.WRITTEN}
-
-_NOTHING = Observation(
-    vms=np.zeros(0, np.float32), host=np.zeros(0, np.float32), present=np.zeros(0, np.float32)
-)
 
 
 class HostWorlds(Worlds[Telemetry, Command]):
@@ -57,15 +54,8 @@ class HostWorlds(Worlds[Telemetry, Command]):
     def spaces_of(config: TaskConfig, shape: WorldShape) -> tuple[spaces.Dict, spaces.Box]:
         """Observation and action space of one host; what absent slots ask for is ignored."""
         codec: Codec = config.codec
-        slots, bounds = shape.num_vms, codec.bounds()
-        low, high = bounds["vms"]
-        observed = spaces.Dict(
-            {
-                "vms": spaces.Box(np.tile(low, (slots, 1)), np.tile(high, (slots, 1))),
-                "host": spaces.Box(*bounds["host"]),
-                "present": spaces.Box(0.0, 1.0, (slots,)),
-            }
-        )
+        slots = shape.num_vms
+        observed = row_spaces(codec.bounds(), "vms", "host", slots)
         return observed, spaces.Box(-1.0, 1.0, (slots, *codec.action_axes), np.float32)
 
     def decision(self, action: NDArray[Any]) -> Command:
@@ -95,7 +85,3 @@ class HostWorlds(Worlds[Telemetry, Command]):
 
     def _new_history(self) -> History:
         return self.codec.initial_history(self.num_worlds, self.num_vms)
-
-    @property
-    def _nothing(self) -> Observation:
-        return _NOTHING

@@ -8,9 +8,8 @@ sum of its VMs, so that one step costs no more than V + H.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from gymbal_runtime.centre.corrections import CALL, VETO, Correctable, Corrections
@@ -22,7 +21,7 @@ from gymbal_runtime.centre.rows import centre_columns, host_columns
 from gymbal_runtime.centre.telemetry import CentreTelemetry
 from gymbal_runtime.observation import HISTORY_STEPS
 from gymbal_runtime.row_codec import RowCodec
-from gymbal_runtime.row_layout import RowHistory, RowLayout
+from gymbal_runtime.row_layout import Columns, RowLayout
 from gymbal_runtime.tasks import CONSOLIDATION, check_task
 
 CENTRE_CODEC_VERSION = 2
@@ -31,16 +30,8 @@ THRESHOLD_SPAN = 0.3
 """Most that a host's threshold is raised or lowered, part of it: 0.8 becomes 0.56 to 1.04."""
 
 
-class CentreObservation(TypedDict):
-    """What a policy sees of C centres with H places for hosts."""
-
-    hosts: NDArray[np.float32]  # (C, H, F), zero where no host is
-    centre: NDArray[np.float32]  # (C, G)
-    present: NDArray[np.float32]  # (C, H) 1 where a host is
-
-
 @dataclass(frozen=True)
-class CentreCodec(RowCodec):
+class CentreCodec(RowCodec[CentreTelemetry, CentreOrders]):
     """Encodes telemetry for a policy and decodes its corrections.
 
     Attributes:
@@ -88,33 +79,11 @@ class CentreCodec(RowCodec):
             "action": self.action_spec,
         }
 
-    def encode(
-        self, telemetry: CentreTelemetry, base: CentreOrders, history: RowHistory
-    ) -> tuple[CentreObservation, RowHistory]:
-        """Telemetry to observation.
-
-        Args:
-            telemetry: record of C centres.
-            base: what the rule proposes for this record.
-            history: what was remembered after the previous decision.
-
-        Returns:
-            The observation and the history to pass next time.
-        """
-        with np.errstate(all="ignore"):  # empty places may hold anything
-            loads = Loads.of(telemetry, base)
-            hosts, centre, memory = LAYOUT.encode(
-                host_columns(telemetry, base, loads),
-                centre_columns(telemetry, base, loads),
-                telemetry.exists,
-                history,
-            )
-        observation = CentreObservation(
-            hosts=hosts.astype(np.float32),
-            centre=centre.astype(np.float32),
-            present=telemetry.exists.astype(np.float32),
-        )
-        return observation, memory
+    def columns(self, telemetry: CentreTelemetry, base: CentreOrders) -> tuple[Columns, Columns]:
+        """What the tables call for, of hosts (C, H) and centres (C,)."""
+        loads = Loads.of(telemetry, base)
+        hosts = host_columns(telemetry, base, loads)
+        return hosts, centre_columns(telemetry, base, loads)
 
     def corrections(self, action: NDArray[Any], telemetry: CentreTelemetry) -> Corrections:
         """What an action changes about the rule.
@@ -132,7 +101,7 @@ class CentreCodec(RowCodec):
         action: NDArray[Any],
         telemetry: CentreTelemetry,
         base: CentreOrders | None = None,
-        rule: Correctable | None = None,
+        corrected: Correctable | None = None,
     ) -> CentreOrders:
         """Corrections to orders, every one of them legal. Zero gives what the rule says.
 
@@ -140,16 +109,16 @@ class CentreCodec(RowCodec):
             action: (C, H, 3), see `corrections`.
             telemetry: the record that was encoded.
             base: what the rule proposes; None: not asked yet.
-            rule: to be corrected, with what it remembers; None: a fresh one.
+            corrected: the rule, with what it remembers; None: a fresh one.
         """
         corrections = self.corrections(action, telemetry)
         if base is not None and corrections.nothing:
             return base
-        if rule is None:
+        if corrected is None:
             made = make_centre_heuristic(self.heuristic, **self.options)
             assert isinstance(made, Correctable)  # the constructor saw to that
-            rule = made
-        return rule.act_corrected(telemetry, corrections)
+            corrected = made
+        return corrected.act_corrected(telemetry, corrections)
 
 
 def correctable() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ with five numbers for each host; zero is exactly the stack.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from gymbal_runtime.cluster.orders import Orders
 from gymbal_runtime.cluster.powered import PoweredTelemetry
 from gymbal_runtime.observation import HISTORY_STEPS
 from gymbal_runtime.row_codec import RowCodec
-from gymbal_runtime.row_layout import RowHistory, RowLayout
+from gymbal_runtime.row_layout import Columns, RowLayout
 from gymbal_runtime.tasks import CLUSTER, check_task
 
 LAYERS_CODEC_VERSION = 1
@@ -45,16 +45,8 @@ _LAYERED: dict[str, Any] = {
 """The best options that tuning found (configs/tuned/cluster.yaml), rounded."""
 
 
-class LayersObservation(TypedDict):
-    """What a policy sees of C clusters with H places for hosts."""
-
-    hosts: NDArray[np.float32]  # (C, H, F), zero where no host is
-    cluster: NDArray[np.float32]  # (C, G)
-    present: NDArray[np.float32]  # (C, H) 1 where a host is
-
-
 @dataclass(frozen=True)
-class LayersCodec(RowCodec):
+class LayersCodec(RowCodec[PoweredTelemetry, Orders]):
     """Encodes telemetry for a policy and decodes its corrections.
 
     Attributes:
@@ -103,33 +95,11 @@ class LayersCodec(RowCodec):
             "action": self.action_spec,
         }
 
-    def encode(
-        self, telemetry: PoweredTelemetry, base: Orders, history: RowHistory
-    ) -> tuple[LayersObservation, RowHistory]:
-        """Telemetry to observation.
-
-        Args:
-            telemetry: record of C clusters.
-            base: what the stack proposes for this record.
-            history: what was remembered after the previous decision.
-
-        Returns:
-            The observation and the history to pass next time.
-        """
-        with np.errstate(all="ignore"):  # empty places may hold anything
-            loads = Loads.of(telemetry)
-            hosts, cluster, memory = LAYOUT.encode(
-                host_columns(telemetry, base, loads),
-                cluster_columns(telemetry, base, loads),
-                telemetry.exists,
-                history,
-            )
-        observation = LayersObservation(
-            hosts=hosts.astype(np.float32),
-            cluster=cluster.astype(np.float32),
-            present=telemetry.exists.astype(np.float32),
-        )
-        return observation, memory
+    def columns(self, telemetry: PoweredTelemetry, base: Orders) -> tuple[Columns, Columns]:
+        """What the tables call for, of hosts (C, H) and clusters (C,)."""
+        loads = Loads.of(telemetry)
+        hosts = host_columns(telemetry, base, loads)
+        return hosts, cluster_columns(telemetry, base, loads)
 
     def corrections(self, action: NDArray[Any], telemetry: PoweredTelemetry) -> LayerCorrections:
         """What an action changes about the stack.
@@ -147,7 +117,7 @@ class LayersCodec(RowCodec):
         action: NDArray[Any],
         telemetry: PoweredTelemetry,
         base: Orders | None = None,
-        stack: Layered | None = None,
+        corrected: Layered | None = None,
     ) -> Orders:
         """Corrections to orders, each of them legal on its own. Zero gives what the stack says.
 
@@ -155,9 +125,9 @@ class LayersCodec(RowCodec):
             action: (C, H, 5), see `corrections`.
             telemetry: the record that was encoded.
             base: what the stack proposes; None: not asked yet.
-            stack: to be corrected, with what it remembers; None: a fresh one.
+            corrected: the stack, with what it remembers; None: a fresh one.
         """
         corrections = self.corrections(action, telemetry)
         if base is not None and corrections.nothing:
             return base
-        return (stack or Layered(**self.options)).act_corrected(telemetry, corrections)
+        return (corrected or Layered(**self.options)).act_corrected(telemetry, corrections)

@@ -51,6 +51,8 @@ class PpoConfig:
             together.
         reward_scale: factor on the learner's reward.
         twin: take the heuristic's reward on the same demand out of the learner's reward.
+        hold: decisions for which the learner's action stays the same; each hold is one step to it,
+            in ``rollout_steps``, ``gamma`` and ``total_steps``.
     """
 
     num_envs: int = 256
@@ -73,6 +75,12 @@ class PpoConfig:
     endless: bool = True
     reward_scale: float = 10.0
     twin: bool = True
+    hold: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what no learner can do."""
+        if self.hold < 1:
+            raise ValueError(f"ppo.hold must be at least 1, not {self.hold}")
 
 
 @dataclass(frozen=True)

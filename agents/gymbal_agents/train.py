@@ -45,8 +45,15 @@ def make_vec_env(config: TrainConfig) -> WorldsVecEnv:
     twin = (
         make_worlds(config, source, config.ppo.num_envs, encode=False) if config.ppo.twin else None
     )
-    endless = config.ppo.endless
-    return WorldsVecEnv(worlds, twin, config.ppo.reward_scale, STAGGER if endless else 1, endless)
+    ppo = config.ppo
+    stagger = STAGGER if ppo.endless else 1
+    if ppo.hold != 1 and worlds.episode_steps % (stagger * ppo.hold):
+        between = worlds.episode_steps / stagger
+        raise ConfigError(
+            f"ppo.hold ({ppo.hold}) must divide {between:g}: episodes of {worlds.episode_steps} "
+            f"decisions end in {stagger} groups, each where a hold does; give a divisor, or 1"
+        )
+    return WorldsVecEnv(worlds, twin, ppo.reward_scale, stagger, ppo.endless, ppo.hold)
 
 
 def make_learner(config: TrainConfig, env: WorldsVecEnv) -> Learner:

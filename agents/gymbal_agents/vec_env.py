@@ -69,6 +69,8 @@ class WorldsVecEnv(VecEnv):
         reward_scale: factor on the learner's reward; ``info["episode"]`` is not scaled.
         stagger: groups of worlds whose first episodes end at different times.
         endless: the end of an episode is only the end of what is looked at.
+        hold: decisions for which an action stays the same. Where single decisions change little,
+            held exploration shows what they do; episodes must end where a hold does.
     """
 
     render_mode = None  # asked for by the base class; pictures come from the evaluation
@@ -80,15 +82,17 @@ class WorldsVecEnv(VecEnv):
         reward_scale: float = 1.0,
         stagger: int = 8,
         endless: bool = True,
+        hold: int = 1,
     ) -> None:
         super().__init__(worlds.num_worlds, worlds.observation_space, worlds.action_space)
         self.worlds, self.twin = worlds, twin
         self.reward_scale, self.stagger, self.endless = reward_scale, stagger, endless
+        self.hold = hold
         self.first_episode = 0
         self._no_info: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         # The twin's demand and commands do not depend on the actions, so it steps meanwhile.
         self._meanwhile = ThreadPoolExecutor(1) if twin else None
-        self._twin_step: Future[Transition] | None = None
+        self._twin_step: Future[Floats] | None = None
         self._actions: NDArray[Any] = np.zeros(0)
         self._seen: dict[str, NDArray[Any]] = dict.fromkeys(worlds.observation_space, np.zeros(0))
         self._clear()
@@ -121,24 +125,36 @@ class WorldsVecEnv(VecEnv):
         """Remember the actions and let the twin begin."""
         self._actions = actions
         if self.twin is not None and self._meanwhile is not None:
-            self._twin_step = self._meanwhile.submit(self.twin.step_base)
+            self._twin_step = self._meanwhile.submit(self._reward_of_twin, self.twin)
+
+    def _reward_of_twin(self, twin: LearnedWorlds) -> Floats:
+        """What the plain heuristic gets while an action is held, (B,)."""
+        total = np.zeros(self.num_envs)
+        for _ in range(self.hold):
+            total += twin.step_base().reward
+        return total
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Let one control interval pass."""
-        result = self.worlds.step(self._actions)
-        learned = result.reward
+        """Let control intervals pass for as long as the action is held."""
+        learned = np.zeros(self.num_envs)
+        for _ in range(self.hold):
+            result = self.worlds.step(self._actions)
+            learned += result.reward
+            self._count(result)
         if self._twin_step is not None:
-            learned = learned - self._twin_step.result().reward
-        self.returns += result.reward
-        self.lengths += 1
-        for name, value in result.terms.items():
-            self.term_sums[name] = self.term_sums.get(name, 0.0) + value
+            learned = learned - self._twin_step.result()
         infos = self._no_info
         if result.final is not None:
             infos = self._finish(result.ended, result.final)
         scaled = (learned * self.reward_scale).astype(np.float32)
         self._seen = dict(result.observation)
         return self._seen, scaled, result.ended.copy(), infos
+
+    def _count(self, result: Transition) -> None:
+        self.returns += result.reward
+        self.lengths += 1
+        for name, value in result.terms.items():
+            self.term_sums[name] = self.term_sums.get(name, 0.0) + value
 
     def _finish(self, ended: NDArray[np.bool_], final: Mapping[str, Any]) -> list[dict[str, Any]]:
         infos = list(self._no_info)

@@ -14,7 +14,7 @@ from rich.console import Console
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gymbal_agents.config import ConfigError, TrainConfig
+from gymbal_agents.config import ConfigError, TrainConfig, typed
 from gymbal_agents.export import (
     ExportError,
     check_graph,
@@ -54,6 +54,36 @@ def test_the_vec_env_keeps_the_learners_contract(tiny: TrainConfig) -> None:
             assert infos[w]["episode"]["r"] <= 0.0
     assert finished >= env.num_envs
     env.close()
+
+
+def test_a_held_action_is_as_many_equal_ones(tiny: TrainConfig) -> None:
+    scenario = replace(tiny.scenario, fleet=replace(tiny.scenario.fleet, episode_s=320.0))
+    ppo = replace(tiny.ppo, twin=True, reward_scale=1.0)
+    every = make_vec_env(replace(tiny, scenario=scenario, ppo=ppo))
+    held = make_vec_env(replace(tiny, scenario=scenario, ppo=replace(ppo, hold=2)))
+    every.reset()
+    held.reset()
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        action = rng.uniform(-1.0, 1.0, (every.num_envs, *every.action_space.shape))
+        _, first, early, _ = every.step(action)
+        one, second, done, infos = every.step(action)
+        other, total, held_done, held_infos = held.step(action)
+        assert not early.any()
+        np.testing.assert_array_equal(done, held_done)
+        np.testing.assert_allclose(first + second, total, atol=1e-6)
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+        assert [info.get("episode") for info in infos] == [i.get("episode") for i in held_infos]
+    every.close()
+    held.close()
+
+
+def test_a_hold_that_episodes_do_not_end_with_is_refused(tiny: TrainConfig) -> None:
+    with pytest.raises(ConfigError, match=r"ppo\.hold \(2\) must divide 3\.75"):
+        make_vec_env(replace(tiny, ppo=replace(tiny.ppo, hold=2)))
+    with pytest.raises(ConfigError, match="at least 1, not 0"):
+        typed(TrainConfig, {"ppo": {"hold": 0}})
 
 
 def test_a_run_leaves_a_policy_charts_and_checkpoints(tiny: TrainConfig, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from gymbal_agents.lookahead import Lookahead
+from gymbal_agents.search import Search
 from gymbal_envs.scenarios.source import ScenarioConfig
 from gymbal_envs.tasks.config import TaskConfig
-from gymbal_runtime.tasks import OVERLOAD, PLACEMENT
+from gymbal_runtime.tasks import CLUSTER, CONSOLIDATION, OVERLOAD, PLACEMENT
 
 T = TypeVar("T")
 
@@ -92,6 +93,7 @@ class TrainConfig:
         scenario: where scenarios come from.
         ppo: the learner.
         lookahead: what the policy learns from copies of clusters before PPO begins.
+        search: what the policy learns from whole episodes before PPO begins.
         seed: of everything.
         total_steps: decisions to learn from, over all hosts.
         checkpoint_every: decisions between two checkpoints.
@@ -104,6 +106,7 @@ class TrainConfig:
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
     ppo: PpoConfig = PpoConfig()
     lookahead: Lookahead = field(default_factory=Lookahead)
+    search: Search = field(default_factory=Search)
     seed: int = 0
     total_steps: int = 2_500_000
     checkpoint_every: int = 250_000
@@ -117,6 +120,11 @@ class TrainConfig:
             raise ValueError(
                 f"lookahead.states ({self.lookahead.states}) is for {OVERLOAD} and {PLACEMENT}; "
                 f"with {self.task.id} set it to 0"
+            )
+        if self.search.rounds and self.task.id not in (CONSOLIDATION, CLUSTER):
+            raise ValueError(
+                f"search.rounds ({self.search.rounds}) is for {CONSOLIDATION} and {CLUSTER}; with "
+                f"{self.task.id} set it to 0"
             )
 
 

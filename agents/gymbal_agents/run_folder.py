@@ -29,6 +29,11 @@ class RunFolder:
         return self.root / "checkpoints"
 
     @property
+    def search(self) -> Path:
+        """State of the search for the policy's last layer."""
+        return self.root / "search.npy"
+
+    @property
     def tensorboard(self) -> Path:
         """Folder to point TensorBoard at."""
         return self.root / "tensorboard"

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from torch.utils.tensorboard import SummaryWriter
 
 from gymbal_agents.callbacks import (
     ChartsCallback,
@@ -34,6 +35,7 @@ from gymbal_agents.evaluate import AgentFactory, evaluate
 from gymbal_agents.masked_learner import Learner
 from gymbal_agents.masked_policy import MaskedPolicy
 from gymbal_agents.oracles import oracles_of
+from gymbal_agents.parameter_search import in_pairs, search
 from gymbal_agents.roster import Tuned, build_roster
 from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.set_policy import SetActorCriticPolicy
@@ -136,7 +138,11 @@ def run_training(
             evaluation,
             ProgressCallback(progress, task),
         ]
-        prepare = partial(_look_ahead, config, progress) if config.lookahead.states else None
+        prepare = None
+        if config.lookahead.states:
+            prepare = partial(_look_ahead, config, progress)
+        elif config.search.rounds:
+            prepare = partial(_search, config, folder, progress)
         model = train(config, folder, callbacks, resume, prepare)
     if evaluation.best_parameters is not None:
         model.policy.load_state_dict(evaluation.best_parameters)
@@ -166,6 +172,23 @@ def _look_ahead(config: TrainConfig, progress: Progress, model: Learner) -> None
         progress.update(fitting, completed=number + 1, note=note)
 
     fit(model.policy, known, settings, config.seed, show)
+
+
+def _search(config: TrainConfig, folder: RunFolder, progress: Progress, model: Learner) -> None:
+    """Move a fresh policy's last layer to where whole training episodes cost less."""
+    assert isinstance(model.policy, SetActorCriticPolicy)
+    task = progress.add_task("searching", total=config.search.rounds, note="")
+    source = make_source(config.scenario, "train", LOOKAHEAD_SEED + config.seed)
+    worlds = make_worlds(config, in_pairs(source), 2 * config.search.pairs)
+    with SummaryWriter(str(folder.tensorboard / "search")) as charts:
+
+        def show(number: int, figures: dict[str, float]) -> None:
+            note = f"training loss {-figures['reward_percent']:.3f} %"
+            progress.update(task, completed=number + 1, note=note)
+            for name, value in figures.items():
+                charts.add_scalar(f"search/{name}", value, number)
+
+        search(model.policy.network, worlds, config.search, config.seed, folder.search, show)
 
 
 def _progress(console: Console) -> Progress:

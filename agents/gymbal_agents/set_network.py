@@ -73,13 +73,19 @@ class SetNetwork(nn.Module):
         self, vms: th.Tensor, host: th.Tensor, present: th.Tensor
     ) -> tuple[th.Tensor, th.Tensor]:
         """Unbounded numbers (B, V, A) of each VM, and the host's value (B,); see `forward`."""
+        hidden, context = self.hidden(vms, host, present)
+        return self.head_out(hidden), self.value(context).squeeze(-1)
+
+    def hidden(
+        self, vms: th.Tensor, host: th.Tensor, present: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """What the last layer sees of each VM (B, V, W), and the host's context (B, W)."""
         here = present.unsqueeze(-1)
         code = th.tanh(self.vm_in(vms) + self.host_in(host).unsqueeze(1))
         code = th.relu(self.vm_code(code))
         mean, top = pooled(code * here, present)
         context = th.relu(self.context(th.cat([mean, top, host], dim=-1)))
-        hidden = th.relu(self.head_own(code) + self.head_context(context).unsqueeze(1))
-        return self.head_out(hidden), self.value(context).squeeze(-1)
+        return th.relu(self.head_own(code) + self.head_context(context).unsqueeze(1)), context
 
 
 class ChoiceNetwork(nn.Module):

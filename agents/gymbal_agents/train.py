@@ -117,8 +117,8 @@ def train(
         model = load_learner(path, env)
     model.set_logger(configure(str(folder.tensorboard / "training"), ["tensorboard"]))
     left = config.total_steps - model.num_timesteps
-    if left > 0:
-        model.learn(left, callback=callbacks, reset_num_timesteps=False, tb_log_name="")
+    if left > 0 or checkpoint is None:  # also where nothing is left: it is judged
+        model.learn(max(left, 0), callback=callbacks, reset_num_timesteps=False, tb_log_name="")
     model.save(folder.model)
     return model
 

@@ -5,10 +5,12 @@ No configuration dict passes beyond ``scripts/``; everything behind it takes the
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 import msgspec
+from omegaconf import OmegaConf
 
 from gymbal_agents.lookahead import Lookahead
 from gymbal_agents.search import Search
@@ -140,6 +142,30 @@ def typed(kind: type[T], values: dict[str, Any]) -> T:
         raise ConfigError(f"configuration: {wrong}".replace("`$.", "`")) from wrong
     _refuse_unknown(values, asdict(built), "")  # type: ignore[call-overload]
     return built
+
+
+def with_options(config: TrainConfig, given: Sequence[str]) -> TrainConfig:
+    """The configuration with other options of the heuristic that is corrected.
+
+    Args:
+        config: of a run.
+        given: each ``NAME=VALUE``, the value as in YAML.
+
+    Raises:
+        ConfigError: if one of them is no such pair, or the heuristic does not take it.
+    """
+    for pair in given:
+        if "=" not in pair:
+            raise ConfigError(f"option {pair!r} must be NAME=VALUE, for instance fill_frac=0.82")
+    others = OmegaConf.to_container(OmegaConf.from_dotlist(list(given)))
+    assert isinstance(others, dict)
+    options = config.task.options | {str(name): value for name, value in others.items()}
+    try:
+        changed = replace(config, task=replace(config.task, options=options))
+        changed.task.base_agent()
+    except (TypeError, ValueError) as wrong:
+        raise ConfigError(f"option of {config.task.heuristic}: {wrong}") from wrong
+    return changed
 
 
 def _refuse_unknown(given: Any, known: Any, path: str) -> None:

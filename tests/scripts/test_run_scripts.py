@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gymbal_runtime.bundle import read_bundle
+
 ROOT = Path(__file__).parents[2]
 TINY = [
     "scenario.fleet.episode_s=300", "ppo.num_envs=16", "ppo.rollout_steps=16",
@@ -29,6 +31,16 @@ def test_train_export_and_control(tmp_path: Path) -> None:
     bundle = tmp_path / "again.gymbal"
     done = script("export.py", str(run), "--out", str(bundle))
     assert done.returncode == 0, done.stderr
+    other = tmp_path / "other.gymbal"
+    done = script("export.py", str(run), "--option", "max_probe=0.02", "--out", str(other))
+    assert done.returncode == 0, done.stderr
+    assert read_bundle(other).codec.options == {
+        **read_bundle(bundle).codec.options, "max_probe": 0.02,
+    }  # fmt: skip
+    for wrong, said in (("max_probe", "must be NAME=VALUE"), ("cash=1", "cash")):
+        done = script("export.py", str(run), "--option", wrong, "--out", str(other))
+        assert done.returncode == 2
+        assert said in done.stderr
     log = tmp_path / "log.jsonl"
     done = script(
         "control.py", "run", "--bundle", str(bundle), "--host", "simulated", "--mode", "act",

@@ -47,7 +47,8 @@ class Layered(BalanceFirst):
         layers: the highest that is played, one of `LAYERS`; the stacks named after them have it
             set.
         fill_frac: 1, part of a host's memory that its VMs may need (half of their peaks counted)
-            when it takes those of another that is emptied.
+            when it takes those of another that is emptied; above 1, on the chance that peaks do
+            not meet.
         wake_gap: 1, by so much more of the memory of all hosts that are on, a further one is woken.
         cpu_fill_frac: 1, the same as ``fill_frac`` for its cores; at 1 they count as full.
         least_on_s: s that a host stays on after it was woken.
@@ -56,7 +57,7 @@ class Layered(BalanceFirst):
 
     TUNABLE: ClassVar[dict[str, tuple[float, float]]] = {
         **{name: BalanceFirst.TUNABLE[name] for name in _TUNED_AGAIN},
-        "fill_frac": (0.7, 1.0),
+        "fill_frac": (0.7, 1.3),
         "wake_gap": (0.0, 0.3),
         "cpu_fill_frac": (0.5, 0.95),
         "least_on_s": (60.0, 1800.0),
@@ -93,7 +94,7 @@ class Layered(BalanceFirst):
             raise ValueError(f"{self.name}: layers must be one of {LAYERS}, got {self.layers!r}")
         check_range(
             self.name,
-            fill_frac=(self.fill_frac, 0.05, 1.0),
+            fill_frac=(self.fill_frac, 0.05, 1.5),
             wake_gap=(self.wake_gap, 0.0, 1.0),
             cpu_fill_frac=(self.cpu_fill_frac, 0.05, 1.0),
             least_on_s=(self.least_on_s, 0.0, 86400.0),

@@ -36,7 +36,7 @@ _LAYERED: dict[str, Any] = {
     "least_speedup": 4.1,
     "patience_s": 27.2,
     "fixed_s": 2.63,
-    "fill_frac": 0.947,
+    "fill_frac": 1.12,
     "wake_gap": 0.257,
     "cpu_fill_frac": 0.756,
     "least_on_s": 82.7,

@@ -17,7 +17,7 @@ from gymbal_runtime.signature import ACTION, MAX_HOSTS
 from gymbal_runtime.tasks import OVERLOAD
 
 CODEC = LayersCodec()
-GOLDEN = "a3d585060e831fe0d57ad581f078c3a6c6780ec1312857c03edd9db79ab68d0e"
+GOLDEN = "0c071161524d36c541ef039c19e3ea2035463783100d7fed6c9aea2235031f8a"
 NAMES = [q.name for q in (*LAYOUT.row.now, *LAYOUT.row.changes * HISTORY_STEPS)]
 
 

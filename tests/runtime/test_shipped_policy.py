@@ -10,6 +10,7 @@ import pytest
 from gymbal_runtime.bundle import Bundle, read_bundle
 from gymbal_runtime.centre.codec import CentreCodec
 from gymbal_runtime.codec import default_codec
+from gymbal_runtime.placement.codec import PlacementCodec
 from gymbal_runtime.policy import DecisionError
 from gymbal_runtime.tasks import HOST
 from gymbal_runtime.training_range import check_measured
@@ -76,3 +77,9 @@ def test_the_policy_of_data_centres_corrects_the_best_rule() -> None:
     codec = CentreCodec(heuristic="iqr_mmt", options={"fill_frac": 0.82, "parameter": 0.6})
     assert bundle.manifest.fingerprint == codec.fingerprint()
     assert (POLICIES / "consolidation.md").read_text() == bundle.model_card
+
+
+def test_the_policy_of_placement_corrects_the_table_of_compatibility() -> None:
+    bundle = read_bundle(POLICIES / "placement.gymbal")
+    assert bundle.manifest.fingerprint == PlacementCodec().fingerprint()
+    assert (POLICIES / "placement.md").read_text() == bundle.model_card

@@ -57,7 +57,9 @@ class LocalBalancing:
     Attributes:
         heuristic: any of `gymbal/Balloon-v0`.
         options: of the heuristic.
-        bundle: path of a trained policy of `gymbal/Balloon-v0` that does it instead; "": none.
+        bundle: path of a trained policy of `gymbal/Balloon-v0` that does it instead, or of
+            `gymbal/Host-v0`, of which the balloons count: clusters have no caches to divide; "":
+            none.
         kept_frac: part of the memory that calm VMs do not use that stays with the host, to be lent
             or to take in a VM (`gymbal_runtime.cluster.spare`).
         interval_s: s between two of its decisions, of which the control interval is a whole
@@ -81,18 +83,20 @@ class LocalBalancing:
         """The agent, fresh.
 
         Raises:
-            BundleError: the bundle cannot be used.
-            ValueError: the bundle is of another task, or there is no such heuristic or option.
+            BundleError: the bundle cannot be used, or is of another task.
+            ValueError: there is no such heuristic or option.
         """
         if not self.bundle:
             return make_heuristic(self.heuristic, **self.options)
         from gymbal_runtime.bundle import read_bundle
+        from gymbal_runtime.bundle_file import BundleError
 
         bundle = read_bundle(self.bundle)
-        if bundle.manifest.task != BALLOON:
-            raise ValueError(
-                f"task.cluster.local.bundle {self.bundle} is of {bundle.manifest.task}; "
-                f"choose one of {BALLOON}"
+        if bundle.manifest.task not in (BALLOON, HOST):
+            raise BundleError(
+                self.bundle,
+                f"task.cluster.local.bundle is of {bundle.manifest.task}",
+                f"choose one of {BALLOON} or {HOST}",
             )
         agent: Agent = bundle.agent(name="local")
         return agent

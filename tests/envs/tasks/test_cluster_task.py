@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,12 +25,14 @@ from gymbal_envs.tasks.layered_worlds import (
 )
 from gymbal_envs.tasks.open import shape_of
 from gymbal_envs.tasks.reward import terms_of
+from gymbal_runtime.bundle_file import BundleError
 from gymbal_runtime.centre.orders import SLEEP, WAKE
 from gymbal_runtime.centre.telemetry import ON
 from gymbal_runtime.cluster.orders import MIGRATE, Orders
 from gymbal_runtime.heuristics import heuristics_of, make_heuristic
 from gymbal_runtime.tasks import CLUSTER, OVERLOAD
 
+POLICIES = Path(__file__).parents[3] / "policies"
 TASK = default_task(CLUSTER)
 SMALL = ScenarioConfig(
     cluster=replace(
@@ -178,6 +181,20 @@ class TestSettings:
         overload = default_task(OVERLOAD)
         with pytest.raises(ValueError, match=r"interval_s is for gymbal/Cluster-v0"):
             replace(overload, cluster=TASK.cluster)
+
+    @pytest.mark.parametrize("name", ["balloon", "host"])
+    def test_hosts_can_be_led_by_a_policy(self, name):
+        local = replace(TASK.cluster.local, bundle=str(POLICIES / f"{name}.gymbal"))
+        led = replace(TASK, cluster=replace(TASK.cluster, local=local))
+        shape = shape_of(SMALL, led)
+        worlds = LayeredWorlds(make_source(SMALL, "train", 2), 2, shape, led)
+        worlds.reset()
+        reward = [worlds.step_base().reward for _ in range(3)][-1]
+        assert ((reward > -1.0) & (reward < 0.0)).all()
+
+    def test_a_policy_of_another_task_cannot_lead_hosts(self):
+        with pytest.raises(BundleError, match=r"choose one of gymbal/Balloon-v0 or gymbal/Host-v0"):
+            LocalBalancing(bundle=str(POLICIES / "consolidation.gymbal")).agent()
 
     def test_scenarios_have_a_day_and_a_lobby(self):
         scenario = make_source(SMALL, "train", 0)(1)

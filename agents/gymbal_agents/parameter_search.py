@@ -12,6 +12,7 @@ reinforcement learning" (2017) for following the slope alone.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 import torch as th
 from numpy.typing import NDArray
 
+from gymbal_agents.run_folder import write_whole
 from gymbal_agents.search import Search
 from gymbal_agents.set_network import SetNetwork
 from gymbal_envs.tasks.batch import ScenarioSource, Worlds
@@ -163,10 +165,10 @@ def _searched(settings: Search, actions: tuple[str, ...]) -> Floats:
 
 
 def _save(file: Path, path: Floats) -> None:
+    content = io.BytesIO()
+    np.save(content, path)
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial.npy")
-    np.save(partial, path)
-    partial.replace(file)
+    write_whole(file, content.getvalue())
 
 
 def _load(file: Path, shape: tuple[int, int]) -> Floats:

@@ -51,7 +51,7 @@ class RunFolder:
     def save_config(self, config: TrainConfig) -> None:
         """Store the configuration that the run was started with."""
         self.root.mkdir(parents=True, exist_ok=True)
-        _replace(self.config, json.dumps(asdict(config), indent=1).encode())
+        write_whole(self.config, json.dumps(asdict(config), indent=1).encode())
 
     def load_config(self) -> TrainConfig:
         """The stored configuration.
@@ -71,7 +71,7 @@ class RunFolder:
         model.save(partial)
         partial.replace(self.checkpoints / f"{name}.zip")
         state = {"num_timesteps": model.num_timesteps, "episodes_begun": episodes_begun}
-        _replace(self.checkpoints / f"{name}.json", json.dumps(state).encode())
+        write_whole(self.checkpoints / f"{name}.json", json.dumps(state).encode())
 
     def model_at(self, step: int | None) -> Path:
         """The file of the final model, or of the checkpoint after ``step`` decisions.
@@ -96,7 +96,8 @@ class RunFolder:
         return None
 
 
-def _replace(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under another name first, so that it is never there in part."""
     partial = path.with_suffix(path.suffix + ".partial")
     partial.write_bytes(content)
     partial.replace(path)

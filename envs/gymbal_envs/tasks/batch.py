@@ -39,6 +39,7 @@ class Transition:
     terms: dict[str, Floats]  # (B,) each, unweighted
     ended: NDArray[np.bool_]  # (B,) the episode's time is up (there is no other end)
     final: Any | None  # before the reset, all worlds; None where no episode ended
+    host_energy_j: Floats | None = None  # (B, H) in the interval; None: hosts have no power here
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,10 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
     def measured(self) -> dict[str, Floats]:
         """What the reward does not say about the last interval, (B,) each."""
 
+    def host_energy_j(self) -> Floats | None:
+        """J that each host took in the last interval, (B, H); None: nothing is known of power."""
+        return None
+
     @abstractmethod
     def viewer(self) -> Viewer:
         """Somebody who watches world 0 from now on."""
@@ -194,7 +199,7 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
     def apply(self, decision: DecisionT) -> Transition:
         """Carry out a decision, whoever made it."""
         self._carry_out(decision)
-        terms = self._terms()
+        terms, energy = self._terms(), self.host_energy_j()
         self.steps += 1
         ended = self.steps >= self.episode_steps
         observation = self._observe()
@@ -203,7 +208,7 @@ class Worlds(ABC, Generic[TelemetryT, DecisionT]):
             final = observation
             observation = self._restart(np.flatnonzero(ended), ended)
         reward = total_reward(terms, self.config.weights)
-        return Transition(observation, reward, terms, ended, final)
+        return Transition(observation, reward, terms, ended, final, energy)
 
     def _restart(self, which: NDArray[np.int64], ended: NDArray[np.bool_]) -> Any:
         self.episodes[which] += self.num_worlds

@@ -63,6 +63,12 @@ def centre_terms(engine: CentreEngine) -> dict[str, Floats]:
     }
 
 
+def host_energy_j(engine: CentreEngine) -> Floats:
+    """J that each host took in the last interval, (C, H)."""
+    energy: Floats = engine.host_outcome[:, at.ENERGY : at.ENERGY + at.NUM_STATES].sum(axis=1)
+    return energy
+
+
 def centre_counts(engine: CentreEngine) -> dict[str, Floats]:
     """What the reward does not say about the last interval, (C,) each; may be added up."""
     return measured(engine, CENTRE_COUNTS)

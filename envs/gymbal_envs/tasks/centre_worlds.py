@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator.centre.engine import CentreEngine
 from gymbal_envs.tasks.batch import Worlds, WorldShape
-from gymbal_envs.tasks.centre_terms import centre_counts, centre_terms
+from gymbal_envs.tasks.centre_terms import centre_counts, centre_terms, host_energy_j
 from gymbal_envs.tasks.config import CentreSettings, TaskConfig
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_envs.tasks.row_spaces import row_spaces
@@ -56,6 +56,10 @@ class CentreWorlds(Worlds[CentreTelemetry, CentreOrders]):
     def measured(self) -> dict[str, Floats]:
         """Energy, moves, wakes, overloads, losses by cause."""
         return centre_counts(self.engine)
+
+    def host_energy_j(self) -> Floats:
+        """J that each host took in the last interval, (C, H)."""
+        return host_energy_j(self.engine)
 
     def viewer(self) -> Viewer:
         """Somebody who watches centre 0 from now on."""

@@ -88,6 +88,8 @@ class WorldEnv(gymnasium.Env[Seen, Any]):
     def step(self, action: NDArray[np.float32]) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
         """Apply the correction and let one control interval pass.
 
+        ``info`` has the ``reward_terms``, and ``host_energy_j`` (H,) where hosts draw power.
+
         Raises:
             gymnasium.error.ResetNeeded: before ``reset`` and after the episode's end.
         """
@@ -100,7 +102,10 @@ class WorldEnv(gymnasium.Env[Seen, Any]):
         self._running = not truncated
         seen = result.final if result.final is not None else result.observation
         terms = {name: float(value[0]) for name, value in result.terms.items()}
-        return _single(seen), float(result.reward[0]), False, truncated, {"reward_terms": terms}
+        info: dict[str, Any] = {"reward_terms": terms}
+        if result.host_energy_j is not None:
+            info["host_energy_j"] = result.host_energy_j[0].tolist()
+        return _single(seen), float(result.reward[0]), False, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """Picture of the episode so far: who holds what, who suffers."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gymbal_envs.simulator import layout as host_at
 from gymbal_envs.simulator.cluster import layout as of
 from gymbal_envs.simulator.cluster.engine import ClusterEngine
-from gymbal_envs.simulator.cluster.readings import power_measured
+from gymbal_envs.simulator.cluster.readings import host_energy_j, power_measured
 from gymbal_envs.tasks.balanced_clusters import BalancedClusters
 from gymbal_envs.tasks.batch import WorldShape
 from gymbal_envs.tasks.centre_terms import JOULES_PER_KWH
@@ -68,6 +68,10 @@ class LayeredWorlds(BalancedClusters[PoweredTelemetry]):
     def measured(self) -> dict[str, Floats]:
         """What the reward does not say about the last interval; see `layered_counts`."""
         return layered_counts(self.engine)
+
+    def host_energy_j(self) -> Floats:
+        """J that each host took in the last interval, (C, H)."""
+        return host_energy_j(self.engine)
 
     def _read(self) -> PoweredTelemetry:
         return self.engine.powered_telemetry()

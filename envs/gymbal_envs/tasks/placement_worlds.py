@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gymbal_envs.simulator.centre.engine import CentreEngine
 from gymbal_envs.tasks.batch import Worlds, WorldShape
+from gymbal_envs.tasks.centre_terms import host_energy_j
 from gymbal_envs.tasks.config import CentreSettings, TaskConfig
 from gymbal_envs.tasks.placement_terms import placement_counts, placement_terms
 from gymbal_envs.tasks.recording import Viewer
@@ -79,6 +80,10 @@ class PlacementWorlds(Worlds[CentreTelemetry, PlacementOrders]):
     def measured(self) -> dict[str, Floats]:
         """Losses by cause, hosts that are on, energy, waits."""
         return placement_counts(self.engine)
+
+    def host_energy_j(self) -> Floats:
+        """J that each host took in the last interval, (C, H)."""
+        return host_energy_j(self.engine)
 
     def viewer(self) -> Viewer:
         """Somebody who watches centre 0 from now on."""

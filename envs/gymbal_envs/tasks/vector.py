@@ -86,6 +86,8 @@ class WorldVectorEnv(VectorEnv[Any, Any, Any]):
         assert self.worlds is not None, "call reset() before step()"
         result = self.worlds.step(actions)
         info: dict[str, Any] = {"reward_terms": result.terms}
+        if result.host_energy_j is not None:
+            info["host_energy_j"] = result.host_energy_j
         if result.final is not None:
             last = dict(result.final)
             info["final_obs"] = np.full(self.num_envs, None, dtype=object)

@@ -193,6 +193,13 @@ WAITING_SUMS = {"waited_s": at.WAITED_S, "vms_placed": at.PLACED}
 """What it adds up over its VMs."""
 
 
+def host_energy_j(engine: ClusterEngine) -> Floats:
+    """J that each host took in the last interval, (C, H)."""
+    out = engine.power_outcome.reshape(engine.num_clusters, engine.num_hosts, -1)
+    energy: Floats = out[:, :, ENERGY : ENERGY + NUM_STATES].sum(axis=2)
+    return energy
+
+
 def power_measured(engine: ClusterEngine) -> dict[str, Floats]:
     """What the last interval took of hosts that can sleep and of VMs that came, (C,) each.
 

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from gymbal_agents.lookahead import Lookahead
 from gymbal_agents.search import Search
+from gymbal_agents.surface import Surface
 from gymbal_envs.scenarios.source import ScenarioConfig
 from gymbal_envs.tasks.config import TaskConfig
 from gymbal_runtime.tasks import CLUSTER, CONSOLIDATION, OVERLOAD, PLACEMENT
@@ -96,6 +97,7 @@ class TrainConfig:
         ppo: the learner.
         lookahead: what the policy learns from copies of clusters before PPO begins.
         search: what the policy learns from whole episodes before PPO begins.
+        surface: what it learns from corrections that are held for whole episodes.
         seed: of everything.
         total_steps: decisions to learn from, over all hosts.
         checkpoint_every: decisions between two checkpoints.
@@ -109,6 +111,7 @@ class TrainConfig:
     ppo: PpoConfig = PpoConfig()
     lookahead: Lookahead = field(default_factory=Lookahead)
     search: Search = field(default_factory=Search)
+    surface: Surface = field(default_factory=Surface)
     seed: int = 0
     total_steps: int = 2_500_000
     checkpoint_every: int = 250_000
@@ -123,11 +126,14 @@ class TrainConfig:
                 f"lookahead.states ({self.lookahead.states}) is for {OVERLOAD} and {PLACEMENT}; "
                 f"with {self.task.id} set it to 0"
             )
-        if self.search.rounds and self.task.id not in (CONSOLIDATION, CLUSTER):
-            raise ValueError(
-                f"search.rounds ({self.search.rounds}) is for {CONSOLIDATION} and {CLUSTER}; with "
-                f"{self.task.id} set it to 0"
-            )
+        for name, rounds in (("search", self.search.rounds), ("surface", self.surface.rounds)):
+            if rounds and self.task.id not in (CONSOLIDATION, CLUSTER):
+                raise ValueError(
+                    f"{name}.rounds ({rounds}) is for {CONSOLIDATION} and {CLUSTER}; with "
+                    f"{self.task.id} set it to 0"
+                )
+        if self.search.rounds and self.surface.rounds:
+            raise ValueError("search.rounds and surface.rounds are both set; set one of them to 0")
 
 
 def typed(kind: type[T], values: dict[str, Any]) -> T:

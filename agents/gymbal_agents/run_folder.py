@@ -34,6 +34,11 @@ class RunFolder:
         return self.root / "search.npy"
 
     @property
+    def surface(self) -> Path:
+        """Trials of corrections; what was fitted to them lies beside it as JSON."""
+        return self.root / "surface.npz"
+
+    @property
     def tensorboard(self) -> Path:
         """Folder to point TensorBoard at."""
         return self.root / "tensorboard"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,9 +38,11 @@ from gymbal_agents.masked_learner import Learner
 from gymbal_agents.masked_policy import MaskedPolicy
 from gymbal_agents.oracles import oracles_of
 from gymbal_agents.parameter_search import in_pairs, search
+from gymbal_agents.response_surface import ResponseSurface, climb
 from gymbal_agents.roster import Tuned, build_roster
-from gymbal_agents.run_folder import RunFolder
+from gymbal_agents.run_folder import RunFolder, write_whole
 from gymbal_agents.set_policy import SetActorCriticPolicy
+from gymbal_agents.surface_trials import try_corrections
 from gymbal_agents.torch_policy import TorchPolicy
 from gymbal_agents.train import make_worlds, train
 from gymbal_envs.scenarios.source import make_source
@@ -143,6 +147,8 @@ def run_training(
             prepare = partial(_look_ahead, config, progress)
         elif config.search.rounds:
             prepare = partial(_search, config, folder, progress)
+        elif config.surface.rounds:
+            prepare = partial(_climb, config, folder, progress)
         model = train(config, folder, callbacks, resume, prepare)
     if evaluation.best_parameters is not None:
         model.policy.load_state_dict(evaluation.best_parameters)
@@ -189,6 +195,33 @@ def _search(config: TrainConfig, folder: RunFolder, progress: Progress, model: L
                 charts.add_scalar(f"search/{name}", value, number)
 
         search(model.policy.network, worlds, config.search, config.seed, folder.search, show)
+
+
+def _climb(config: TrainConfig, folder: RunFolder, progress: Progress, model: Learner) -> None:
+    """Fit a fresh policy to what corrections were worth that were held for whole episodes."""
+    assert isinstance(model.policy, SetActorCriticPolicy)
+    settings = config.surface
+    source = make_source(config.scenario, "train", LOOKAHEAD_SEED + config.seed)
+    worlds = make_worlds(config, source, config.ppo.num_envs)
+    with SummaryWriter(str(folder.tensorboard / "surface")) as charts:
+
+        def shown(title: str, total: int) -> Callable[[int, dict[str, float]], None]:
+            task = progress.add_task(title, total=total, note="")
+
+            def show(number: int, figures: dict[str, float]) -> None:
+                said = (f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
+                progress.update(task, completed=number + 1, note=", ".join(said))
+                for name, value in figures.items():
+                    charts.add_scalar(f"{title}/{name}", value, number)
+
+            return show
+
+        told = shown("trying corrections", settings.rounds)
+        trials = try_corrections(worlds, settings, config.seed, folder.surface, told)
+        surface = ResponseSurface.fit(trials, settings)
+        said = json.dumps(surface.plain(), indent=1).encode()
+        write_whole(folder.surface.with_suffix(".json"), said)
+        climb(model.policy.network, surface, worlds, settings, shown("fitting", settings.passes))
 
 
 def _progress(console: Console) -> Progress:

@@ -14,12 +14,13 @@ from gymbal_envs.tasks.config import ClusterSettings
 from gymbal_envs.tasks.recording import Viewer
 from gymbal_runtime.agent import Agent
 from gymbal_runtime.cluster.orders import Orders
-from gymbal_runtime.cluster.spare import leave_spare
+from gymbal_runtime.cluster.spare import leave_spare, thrifty
 from gymbal_runtime.cluster.squeeze import squeeze
 from gymbal_runtime.cluster.telemetry import ClusterTelemetry
 from gymbal_runtime.command import Command
 from gymbal_runtime.guard import guard
 from gymbal_runtime.heuristics.static import Static
+from gymbal_runtime.telemetry import Floats
 
 STATIC_ROOM_FRAC = 0.1
 """Part of a host that a static division leaves free for arrivals."""
@@ -53,13 +54,19 @@ class BalancedClusters(Worlds[RecordT, Orders]):
         balanced = self.local.act(hosts).balloon_bytes
         fixed = np.repeat(~orders.balance, self.num_hosts)[:, None]
         if fixed.any():
-            kept = replace(hosts, budget_bytes=hosts.budget_bytes * (1.0 - STATIC_ROOM_FRAC))
-            balanced = np.where(fixed, self._static.act(kept).balloon_bytes, balanced)
+            less = replace(hosts, budget_bytes=hosts.budget_bytes * (1.0 - STATIC_ROOM_FRAC))
+            balanced = np.where(fixed, self._static.act(less).balloon_bytes, balanced)
         command = Command(balanced)
-        spared = leave_spare(command, hosts, self._kept_frac).balloon_bytes
+        spared = leave_spare(command, hosts, self._kept(orders)).balloon_bytes
         command = Command(np.where(fixed, balanced, spared))
         allowed, _ = guard(squeeze(command, self.telemetry), hosts, self.config.guard)
         return allowed
+
+    def _kept(self, orders: Orders) -> float | Floats:
+        """Part of the unused memory that stays with the hosts, as set or as they are told."""
+        if orders.thrift is None:
+            return self._kept_frac
+        return thrifty(self._kept_frac, orders.thrift.ravel())
 
     def viewer(self) -> Viewer:
         """Somebody who watches cluster 0 from now on."""

@@ -22,7 +22,7 @@ class ClusterEnv(WorldEnv):
     minutes at nearly peak power; moves take links, time and progress.
 
     ## Action Space
-    `Box(-1, 1, (H, 5), float32)`: five numbers for each place of a host. Zero is exactly the stack; what places without a host ask for is ignored.
+    `Box(-1, 1, (H, 6), float32)`: six numbers for each place of a host. Zero is exactly the stack; what places without a host ask for is ignored.
 
     | Num | Action | Meaning |
     |---|---|---|
@@ -31,6 +31,7 @@ class ClusterEnv(WorldEnv):
     | 2 | keep | added to its utilisation where hosts are ranked to be emptied, least first. Above 0.5 it is neither emptied nor put to sleep, above 0.75 it is woken; below -0.5 VMs go there only if they fit nowhere else |
     | 3 | haste | overloads of its VMs count as 4^x times as old: who is hasty borrows and moves sooner |
     | 4 | exchange | below -0.5 it lends nothing and calls back what it has lent; above 0.5 its VMs that suffer borrow at any speed |
+    | 5 | thrift | how much more (1: all) or less (-1: nothing) of the memory that calm VMs do not use stays with the host, where who moves there finds it |
 
     ## Observation Space
     `Dict`, of what a manager sees, through the codec that a controller runs too. Bounds, units and sources of each number:

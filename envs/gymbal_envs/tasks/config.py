@@ -271,5 +271,5 @@ def _whole_cluster() -> TaskConfig:
         dict(codec.options),
         weights=RewardWeights(network_traffic=NETWORK_WEIGHT),
         physics=PhysicsParams(clock=clock, knot_s=30.0),
-        cluster=ClusterSettings(local=LocalBalancing(kept_frac=0.6, interval_s=10.0)),
+        cluster=ClusterSettings(local=LocalBalancing(kept_frac=0.8, interval_s=10.0)),
     )

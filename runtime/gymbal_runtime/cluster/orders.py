@@ -50,6 +50,8 @@ class Orders:
         pool_bytes: (C, H) memory that each host sets aside to lend; NaN: it lends what is free.
         power: (C, H) int8, LEAVE, SLEEP or WAKE (`gymbal_runtime.centre.orders`); None: all stay as
             they are. SLEEP waits until the host is empty.
+        thrift: (C, H) -1..1, how much more (1: all) or less (-1: nothing) of the memory that calm
+            VMs do not use stays with each host than is set; None: as is set.
     """
 
     verb: NDArray[np.int8]
@@ -57,6 +59,7 @@ class Orders:
     balance: Bools
     pool_bytes: Floats
     power: NDArray[np.int8] | None = None
+    thrift: Floats | None = None
 
     @classmethod
     def none(cls, num_clusters: int, num_hosts: int, num_vms: int) -> Orders:
@@ -71,16 +74,18 @@ class Orders:
 
     @property
     def lasting(self) -> Orders:
-        """What holds until somebody says otherwise: balancing and pools; the rest is told once."""
+        """What holds until somebody says otherwise; the rest is told once."""
         none = Orders.none(*self.verb.shape)
-        return replace(none, balance=self.balance, pool_bytes=self.pool_bytes)
+        return replace(
+            none, balance=self.balance, pool_bytes=self.pool_bytes, thrift=self.thrift
+        )
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Refuse what does not fit (C, H, V) slots.
 
         Raises:
-            ValueError: an array has another shape, a verb or a host does not exist, or a pool is
-                negative or infinite.
+            ValueError: an array has another shape, a verb or a host does not exist, a pool is
+                negative or infinite, or thrift lies outside -1..1.
         """
         num_clusters, num_hosts, _ = shape
         if self.verb.shape != shape or self.target.shape != shape:
@@ -95,6 +100,16 @@ class Orders:
             raise ValueError(f"MIGRATE, CLONE and PLACE need a target host in 0..{num_hosts - 1}")
         if np.any(np.isinf(self.pool_bytes) | (self.pool_bytes < 0)):
             raise ValueError("pool_bytes must be NaN, zero or positive")
+        self._check_hosts(shape)
+
+    def _check_hosts(self, shape: tuple[int, int, int]) -> None:
+        if self.thrift is not None:
+            if self.thrift.shape != shape[:2]:
+                raise ValueError(
+                    f"thrift is for {self.thrift.shape} hosts, the clusters have {shape[:2]}"
+                )
+            if not (np.abs(self.thrift) <= 1.0).all():
+                raise ValueError("thrift must lie in -1..1")
         if self.power is None:
             return
         if self.power.shape != shape[:2]:

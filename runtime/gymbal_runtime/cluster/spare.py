@@ -11,13 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from gymbal_runtime.command import Command
-from gymbal_runtime.telemetry import Telemetry
+from gymbal_runtime.telemetry import Floats, Telemetry
 
 STALL_FLOOR = 0.002
 """1, part of the time stalled on memory from which on a VM is given all that its agent says."""
 
 
-def leave_spare(command: Command, hosts: Telemetry, kept_frac: float) -> Command:
+def leave_spare(command: Command, hosts: Telemetry, kept_frac: float | Floats) -> Command:
     """The same command with a part of what calm VMs would hold unused kept back.
 
     ``target - kept_frac * max(target - used, 0)`` for VMs that do not stall, where *used* is what
@@ -26,7 +26,7 @@ def leave_spare(command: Command, hosts: Telemetry, kept_frac: float) -> Command
     Args:
         command: what local agents say to H hosts; NaN leaves a VM what it holds.
         hosts: the record that they saw.
-        kept_frac: 0..1, part of the unused memory that stays with the host.
+        kept_frac: 0..1, part of the unused memory that stays with the host; or (H, 1) of each.
     """
     told = np.where(np.isnan(command.balloon_bytes), hosts.actual_bytes, command.balloon_bytes)
     used = hosts.actual_bytes - np.nan_to_num(hosts.usable_bytes)
@@ -36,3 +36,15 @@ def leave_spare(command: Command, hosts: Telemetry, kept_frac: float) -> Command
     return replace(
         command, balloon_bytes=np.where(calm, np.minimum(lower, told), command.balloon_bytes)
     )
+
+
+def thrifty(kept_frac: float, thrift: Floats) -> Floats:
+    """The part that hosts keep, (H, 1), which are told to keep more or less than ``kept_frac``.
+
+    Args:
+        kept_frac: 0..1, what is set.
+        thrift: (H,) -1..1; 0 is what is set, 1 everything, -1 nothing, and linear in between.
+    """
+    spared = np.where(thrift > 0.0, 1.0 - kept_frac, kept_frac)
+    kept: Floats = (kept_frac + thrift * spared)[:, None]
+    return kept

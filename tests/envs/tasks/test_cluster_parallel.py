@@ -44,7 +44,9 @@ def test_who_says_nothing_follows_the_stack():
     silent.reset(seed=3)
     zero.reset(seed=3)
     for _ in range(STEPS):
-        nothing = {name: np.zeros(5, np.float32) for name in zero.agents}
+        nothing = {
+            name: np.zeros(zero.action_space(name).shape, np.float32) for name in zero.agents
+        }
         assert silent.step({})[1] == zero.step(nothing)[1]
     assert silent.agents == []
     with pytest.raises(RuntimeError, match="reset"):
@@ -70,7 +72,7 @@ def test_local_rewards_are_parts_of_the_common_one():
     local.reset(seed=5)
     rng = np.random.default_rng(0)
     for _ in range(25):
-        said = {name: rng.uniform(-1, 1, 5).astype(np.float32) for name in common.agents}
+        said = {name: rng.uniform(-1, 1, 6).astype(np.float32) for name in common.agents}
         whole, parts = common.step(said)[1], local.step(said)[1]
         assert sum(parts.values()) == pytest.approx(next(iter(whole.values())), abs=1e-9)
         assert len(set(whole.values())) == 1

@@ -61,6 +61,21 @@ def test_zero_is_exactly_the_stack():
         np.testing.assert_array_equal(chosen.engine.member, plain.engine.member)
 
 
+def test_who_is_thrifty_has_more_room():
+    """Until the next decision: local agents decide six times meanwhile."""
+    room = []
+    for thrift in (-1.0, 1.0):
+        worlds = small_worlds(1)
+        worlds.reset()
+        for _ in range(3):
+            action = zero(worlds)
+            action[..., worlds.codec.ACTIONS.index("thrift")] = thrift
+            worlds.step(action)
+        there = worlds.telemetry.open_hosts
+        room.append(worlds.telemetry.room_bytes[there].sum() / there.sum())
+    assert room[1] > 1.5 * room[0]
+
+
 def test_a_cluster_does_not_depend_on_its_batch():
     many, alone = small_worlds(3), small_worlds(1)
     many.reset()

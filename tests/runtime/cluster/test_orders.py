@@ -135,6 +135,9 @@ def test_of__answers_for_each_order(two_hosts):
         ({"verb": np.zeros((1, 2, 4), dtype=np.int8)}, "slots"),
         ({"balance": np.ones(2, dtype=np.bool_)}, "does not fit"),
         ({"pool_bytes": np.full((1, 2), -1.0)}, "pool_bytes"),
+        ({"thrift": np.zeros((1, 3))}, "thrift is for"),
+        ({"thrift": np.array([[0.0, 1.5]])}, "thrift must lie"),
+        ({"thrift": np.array([[np.nan, 0.0]])}, "thrift must lie"),
     ],
 )
 def test_check__refuses_what_does_not_fit(change, message):

@@ -1,4 +1,4 @@
-"""What a policy may change about a stack of layers: five numbers for every host."""
+"""What a policy may change about a stack of layers: six numbers for every host."""
 
 from __future__ import annotations
 
@@ -25,23 +25,26 @@ class LayerCorrections(Corrections):
             old as they are.
         exchange: (C, H) below -`VETO` the host lends nothing and calls back what it has lent; above
             `VETO` its VMs borrow, while they suffer, at any speed of far memory.
+        thrift: (C, H) -1..1, how much more or less of what its calm VMs do not use the host keeps
+            (`gymbal_runtime.cluster.spare.thrifty`).
     """
 
     haste: Floats
     exchange: Floats
+    thrift: Floats
 
     @classmethod
     def none(cls, num_centres: int, num_hosts: int) -> LayerCorrections:
         """The stack as it is."""
         one, zero = np.ones((num_centres, num_hosts)), np.zeros((num_centres, num_hosts))
-        return cls(one, one, zero, zero, zero)
+        return cls(one, one, zero, zero, zero, zero)
 
     @property
     def nothing(self) -> bool:
         """Whether they leave the stack as it is."""
         same = (self.fill == 1.0).all() and (self.relief == 1.0).all()
-        changed = self.keep.any() or self.haste.any() or self.exchange.any()
-        return bool(same and not changed)
+        changed = (self.keep, self.haste, self.exchange, self.thrift)
+        return bool(same and not any(one.any() for one in changed))
 
     @property
     def age(self) -> Floats:

@@ -136,7 +136,8 @@ class Layered(BalanceFirst):
             ).decide(power, unplaced)  # fmt: skip
         pools = np.where(corrections.hoards, 0.0, self._pool_bytes(telemetry, seen))
         balance = np.full(telemetry.num_clusters, self.balance)
-        return replace(draft.told, balance=balance, pool_bytes=pools, power=power)
+        thrift = corrections.thrift if corrections.thrift.any() else None
+        return replace(draft.told, balance=balance, pool_bytes=pools, power=power, thrift=thrift)
 
     def _observed(self, telemetry: ClusterTelemetry) -> Situation:
         """What is read from a record; once, whoever asks how often."""

@@ -1,7 +1,7 @@
 """The codec of whole clusters: telemetry to observation, corrections of a stack to orders.
 
 Training and serving import this file; there is no second one. A policy corrects a stack of layers
-with five numbers for each host; zero is exactly the stack.
+with six numbers for each host; zero is exactly the stack.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from gymbal_runtime.row_codec import RowCodec
 from gymbal_runtime.row_layout import Columns, RowLayout
 from gymbal_runtime.tasks import CLUSTER, check_task
 
-LAYERS_CODEC_VERSION = 1
-ACTIONS = ("fill", "relief", "keep", "haste", "exchange")
+LAYERS_CODEC_VERSION = 2
+ACTIONS = ("fill", "relief", "keep", "haste", "exchange", "thrift")
 SPAN = 0.3
 """Most that the parts of a host at which it is filled and counts as full are raised or lowered."""
 
@@ -105,12 +105,12 @@ class LayersCodec(RowCodec[PoweredTelemetry, Orders]):
         """What an action changes about the stack.
 
         Args:
-            action: (C, H, 5), see `asked`.
+            action: (C, H, 6), see `asked`.
             telemetry: the record that was encoded.
         """
         asked = self.asked(action, telemetry.exists)
-        fill, relief, keep, haste, exchange = np.moveaxis(asked, -1, 0)
-        return LayerCorrections(1.0 + SPAN * fill, 1.0 + SPAN * relief, keep, haste, exchange)
+        fill, relief, *others = np.moveaxis(asked, -1, 0)
+        return LayerCorrections(1.0 + SPAN * fill, 1.0 + SPAN * relief, *others)
 
     def decode(
         self,
@@ -122,7 +122,7 @@ class LayersCodec(RowCodec[PoweredTelemetry, Orders]):
         """Corrections to orders, each of them legal on its own. Zero gives what the stack says.
 
         Args:
-            action: (C, H, 5), see `corrections`.
+            action: (C, H, 6), see `corrections`.
             telemetry: the record that was encoded.
             base: what the stack proposes; None: not asked yet.
             corrected: the stack, with what it remembers; None: a fresh one.

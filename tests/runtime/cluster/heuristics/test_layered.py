@@ -234,7 +234,7 @@ class TestOrders:
             shape = (*now.exists.shape,)
             corrections = LayerCorrections(
                 *(rng.uniform(0.7, 1.3, shape) for _ in range(2)),
-                *(rng.uniform(-1.0, 1.0, shape) for _ in range(3)),
+                *(rng.uniform(-1.0, 1.0, shape) for _ in range(4)),
             )
             orders = rule.act_corrected(now, corrections)
             orders.check(now.shape)

@@ -17,7 +17,7 @@ from gymbal_runtime.signature import ACTION, MAX_HOSTS
 from gymbal_runtime.tasks import OVERLOAD
 
 CODEC = LayersCodec()
-GOLDEN = "0c071161524d36c541ef039c19e3ea2035463783100d7fed6c9aea2235031f8a"
+GOLDEN = "e63da7a1c8194c3bfd3a05026d5dc94074000b7fe2e44ce0a5b130ef84db2454"
 NAMES = [q.name for q in (*LAYOUT.row.now, *LAYOUT.row.changes * HISTORY_STEPS)]
 
 

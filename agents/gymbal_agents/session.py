@@ -42,7 +42,7 @@ from gymbal_agents.response_surface import ResponseSurface, climb
 from gymbal_agents.roster import Tuned, build_roster
 from gymbal_agents.run_folder import RunFolder, write_whole
 from gymbal_agents.set_policy import SetActorCriticPolicy
-from gymbal_agents.surface_trials import try_corrections
+from gymbal_agents.surface_trials import others_of, try_corrections
 from gymbal_agents.torch_policy import TorchPolicy
 from gymbal_agents.train import make_worlds, train
 from gymbal_envs.scenarios.source import make_source
@@ -218,7 +218,7 @@ def _climb(config: TrainConfig, folder: RunFolder, progress: Progress, model: Le
 
         told = shown("trying corrections", settings.rounds)
         trials = try_corrections(worlds, settings, config.seed, folder.surface, told)
-        surface = ResponseSurface.fit(trials, settings)
+        surface = ResponseSurface.fit(trials.and_then(*others_of(settings)), settings)
         said = json.dumps(surface.plain(), indent=1).encode()
         write_whole(folder.surface.with_suffix(".json"), said)
         climb(model.policy.network, surface, worlds, settings, shown("fitting", settings.passes))

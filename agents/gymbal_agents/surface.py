@@ -22,6 +22,7 @@ class Surface:
         inputs: what the worth depends on: ``hosts.NAME`` for the mean over the hosts that are
             there, ``cluster.NAME`` (or ``centre.NAME``) for the whole's own.
         ridge: weight of the penalty on dependence on the inputs; more is more cautious.
+        also: files with trials of other runs, of the same actions and inputs, that count too.
         most_gain: percentage points for which an episode counts at most, lest a few decide.
         passes: times that the heuristic's worlds are played to fit the policy.
         learning_rate: of that fit.
@@ -32,6 +33,7 @@ class Surface:
     spread: dict[str, float] = field(default_factory=dict)
     inputs: tuple[str, ...] = INPUTS
     ridge: float = 100.0
+    also: tuple[str, ...] = ()
     most_gain: float = 1.0
     passes: int = 3
     learning_rate: float = 3e-3

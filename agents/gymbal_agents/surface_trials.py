@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 
 PERCENT = 100.0
 SEED = 80
+APART = 1e9
+"""Between the numbers of scenarios of different runs."""
 
 OnRound = Callable[[int, dict[str, float]], None]
 """Told the number of a round that is over, and its figures."""
@@ -39,7 +41,7 @@ class Trials:
         levers: (N, L) corrections that were held.
         inputs: (N, K) what the world was like, on average over the heuristic's episode.
         gain: (N,) percentage points of reward per decision more than the heuristic's.
-        cluster: (N,) number of the scenario.
+        scenario: (N,) its number.
     """
 
     levers: Floats
@@ -134,6 +136,28 @@ def lever_places(codec: Any, settings: Surface) -> NDArray[np.int64]:
             f"{', '.join(codec.actions)}"
         )
     return np.array([codec.actions.index(name) for name in settings.spread], dtype=np.int64)
+
+
+def others_of(settings: Surface) -> list[Trials]:
+    """Trials of other runs that count too; no two runs count one scenario as the same.
+
+    Raises:
+        ValueError: a file cannot be read, or is about other actions or inputs.
+    """
+    others, wanted = [], (len(settings.spread), len(settings.inputs))
+    for number, name in enumerate(settings.also, 1):
+        try:
+            one = Trials.load(Path(name))
+        except (OSError, KeyError, ValueError) as error:
+            raise ValueError(f"surface.also: {name} holds no trials ({error})") from error
+        held = one.levers.shape[1], one.inputs.shape[1]
+        if held != wanted:
+            raise ValueError(
+                f"surface.also: {name} has {held[0]} actions and {held[1]} inputs, this run "
+                f"{wanted[0]} and {wanted[1]}"
+            )
+        others.append(replace(one, scenario=one.scenario + number * APART))
+    return others
 
 
 def try_corrections(

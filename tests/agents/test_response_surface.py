@@ -19,7 +19,7 @@ from gymbal_agents.run_folder import RunFolder
 from gymbal_agents.session import run_training
 from gymbal_agents.set_network import HOSTS_OF_CLUSTER, SetNetwork
 from gymbal_agents.surface import Surface
-from gymbal_agents.surface_trials import Trials, try_corrections
+from gymbal_agents.surface_trials import Trials, others_of, try_corrections
 from gymbal_agents.torch_policy import TorchPolicy
 from gymbal_envs.scenarios.cluster_config import whole_cluster
 from gymbal_envs.scenarios.source import ScenarioConfig
@@ -124,6 +124,19 @@ def test_killed_trials_go_on(tmp_path: Path) -> None:
     assert told == [1, 2]
     np.testing.assert_array_equal(whole.gain, rest.gain)
     np.testing.assert_array_equal(Trials.load(files[1]).levers, whole.levers)
+
+
+def test_trials_of_other_runs_count_too(tmp_path: Path) -> None:
+    files = [tmp_path / f"{n}.npz" for n in range(3)]
+    runs = [try_corrections(Landscape(4), SETTINGS, n, files[n], silent) for n in range(3)]
+    settings = replace(SETTINGS, also=(str(files[1]), str(files[2])))
+    every = runs[0].and_then(*others_of(settings))
+    assert len(every.gain) == 3 * len(runs[0].gain)
+    assert len(np.unique(every.scenario)) == 3 * 12
+    with pytest.raises(ValueError, match=r"nowhere\.npz holds no trials"):
+        others_of(replace(SETTINGS, also=("nowhere.npz",)))
+    with pytest.raises(ValueError, match="has 1 actions and 2 inputs, this run 1 and 1"):
+        others_of(replace(settings, inputs=("cluster.load",)))
 
 
 def test_wrong_settings_are_named(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class ClusterEnv(WorldEnv):
     | 2 | keep | added to its utilisation where hosts are ranked to be emptied, least first. Above 0.5 it is neither emptied nor put to sleep, above 0.75 it is woken; below -0.5 VMs go there only if they fit nowhere else |
     | 3 | haste | overloads of its VMs count as 4^x times as old: who is hasty borrows and moves sooner |
     | 4 | exchange | below -0.5 it lends nothing and calls back what it has lent; above 0.5 its VMs that suffer borrow at any speed |
-    | 5 | thrift | how much more (1: all) or less (-1: nothing) of the memory that calm VMs do not use stays with the host, where who moves there finds it |
+    | 5 | thrift | 0.4 x is added to the part of the memory that calm VMs do not use which stays with the host, where who moves there finds it |
 
     ## Observation Space
     `Dict`, of what a manager sees, through the codec that a controller runs too. Bounds, units and sources of each number:

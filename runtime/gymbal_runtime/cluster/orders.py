@@ -50,8 +50,8 @@ class Orders:
         pool_bytes: (C, H) memory that each host sets aside to lend; NaN: it lends what is free.
         power: (C, H) int8, LEAVE, SLEEP or WAKE (`gymbal_runtime.centre.orders`); None: all stay as
             they are. SLEEP waits until the host is empty.
-        thrift: (C, H) -1..1, how much more (1: all) or less (-1: nothing) of the memory that calm
-            VMs do not use stays with each host than is set; None: as is set.
+        thrift: (C, H) -1..1, how much more or less of the memory that calm VMs do not use stays
+            with each host than is set (`gymbal_runtime.cluster.spare.thrifty`); None: as is set.
     """
 
     verb: NDArray[np.int8]
@@ -76,9 +76,7 @@ class Orders:
     def lasting(self) -> Orders:
         """What holds until somebody says otherwise; the rest is told once."""
         none = Orders.none(*self.verb.shape)
-        return replace(
-            none, balance=self.balance, pool_bytes=self.pool_bytes, thrift=self.thrift
-        )
+        return replace(none, balance=self.balance, pool_bytes=self.pool_bytes, thrift=self.thrift)
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Refuse what does not fit (C, H, V) slots.

@@ -40,13 +40,14 @@ def test_who_stalls_is_given_all(used_half):
 
 
 def test_hosts_can_keep_different_parts(used_half):
-    kept = thrifty(0.8, np.array([-1.0, 1.0]))
+    kept = thrifty(0.4, np.array([-1.0, 1.0]))
     told = leave_spare(Command(used_half.actual_bytes), used_half, kept).balloon_bytes
     np.testing.assert_allclose(told[0][used_half.present[0]], GIB)
-    np.testing.assert_allclose(told[1][used_half.present[1]], 0.5 * GIB)
+    np.testing.assert_allclose(told[1][used_half.present[1]], 0.6 * GIB)
 
 
 def test_thrift_spans_what_can_be_kept():
     kept = thrifty(0.8, np.array([-1.0, -0.5, 0.0, 0.5, 1.0]))
     assert kept.shape == (5, 1)
-    np.testing.assert_allclose(kept[:, 0], [0.0, 0.4, 0.8, 0.9, 1.0])
+    np.testing.assert_allclose(kept[:, 0], [0.4, 0.6, 0.8, 1.0, 1.0])
+    assert thrifty(0.2, np.array([-1.0])) == 0.0

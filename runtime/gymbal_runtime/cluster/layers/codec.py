@@ -19,6 +19,7 @@ from gymbal_runtime.cluster.layers.quantities import LAYOUT
 from gymbal_runtime.cluster.layers.rows import Loads, cluster_columns, host_columns
 from gymbal_runtime.cluster.orders import Orders
 from gymbal_runtime.cluster.powered import PoweredTelemetry
+from gymbal_runtime.cluster.spare import THRIFT_SPAN
 from gymbal_runtime.observation import HISTORY_STEPS
 from gymbal_runtime.row_codec import RowCodec
 from gymbal_runtime.row_layout import Columns, RowLayout
@@ -87,6 +88,7 @@ class LayersCodec(RowCodec[PoweredTelemetry, Orders]):
             "veto": VETO,
             "call": CALL,
             "haste_base": HASTE_BASE,
+            "thrift_span": THRIFT_SPAN,
             "history_steps": HISTORY_STEPS,
             "host_quantities": [asdict(q) for q in LAYOUT.row.now],
             "history_quantities": [asdict(q) for q in LAYOUT.row.changes],

@@ -17,7 +17,7 @@ from gymbal_runtime.signature import ACTION, MAX_HOSTS
 from gymbal_runtime.tasks import OVERLOAD
 
 CODEC = LayersCodec()
-GOLDEN = "e63da7a1c8194c3bfd3a05026d5dc94074000b7fe2e44ce0a5b130ef84db2454"
+GOLDEN = "00708214b24602bb0534e1647a5b3ae2b859fd2876f401f610cb6dc69cc2c978"
 NAMES = [q.name for q in (*LAYOUT.row.now, *LAYOUT.row.changes * HISTORY_STEPS)]
 
 

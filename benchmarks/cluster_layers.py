@@ -1,14 +1,15 @@
 """What each layer of a cluster's manager adds: local balancing, far memory, moves, consolidation.
 
 Usage: python benchmarks/cluster_layers.py [--scenarios 64] [--split test] [--tuned FILE]
-                                           [--policy FILE ...] [--swap hdd ...]
+                                           [--policy FILE ...] [--swap hdd ...] [--kept-frac 0.6]
                                            [--out benchmarks/results/cluster_layers.json]
                                            [--picture docs/images/cluster_layers.png]
 
 Every stack of `gymbal/Cluster-v0` plays the same held-out scenarios; policies, where given, play
-them, too. ``--swap`` names the devices that hosts swap to, in place of the task's. Writes a result
-and a picture of progress lost against energy, and prints tables: levels, and what each layer gains
-against the one before on the same scenarios, with 95 % intervals (BCa over scenarios).
+them, too. ``--swap`` names the devices that hosts swap to, in place of the task's, ``--kept-frac``
+the part of what calm VMs do not use that stays with their host. Writes a result and a picture of
+progress lost against energy, and prints tables: levels, and what each layer gains against the one
+before on the same scenarios, with 95 % intervals (BCa over scenarios).
 """
 
 from __future__ import annotations
@@ -128,6 +129,7 @@ def main() -> None:
     parser.add_argument("--tuned", type=Path, default=Path("configs/tuned/cluster.yaml"))
     parser.add_argument("--policy", action="append", default=[])
     parser.add_argument("--swap", nargs="+", metavar="TIER", help="for instance hdd")
+    parser.add_argument("--kept-frac", type=float, help="in place of the task's")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/cluster_layers.json"))
     parser.add_argument("--picture", type=Path, default=Path("docs/images/cluster_layers.png"))
     options = parser.parse_args()
@@ -136,6 +138,9 @@ def main() -> None:
     if options.swap:
         clusters = replace(scenario.cluster, tiers=tuple(options.swap))
         scenario = replace(scenario, cluster=clusters)
+    if options.kept_frac is not None:
+        local = replace(task.cluster.local, kept_frac=options.kept_frac)
+        task = replace(task, cluster=replace(task.cluster, local=local))
     tuned = read_tuned(options.tuned) if options.tuned.is_file() else None
     stacks = list(heuristics_of(CLUSTER))
     roster = build_roster(stacks, options.policy, tuned, CLUSTER)
@@ -151,6 +156,7 @@ def main() -> None:
         "split": options.split,
         "seed": options.seed,
         "swap": list(scenario.cluster.tiers),
+        "kept_frac": task.cluster.local.kept_frac,
         "agents": {name: one.origin for name, one in roster.items()},
         **played.to_dict(),
     }

@@ -9,6 +9,7 @@ import pytest
 
 from gymbal_runtime.bundle import Bundle, read_bundle
 from gymbal_runtime.centre.codec import CentreCodec
+from gymbal_runtime.cluster.layers.codec import LayersCodec
 from gymbal_runtime.codec import default_codec
 from gymbal_runtime.placement.codec import PlacementCodec
 from gymbal_runtime.policy import DecisionError
@@ -83,3 +84,9 @@ def test_the_policy_of_placement_corrects_the_table_of_compatibility() -> None:
     bundle = read_bundle(POLICIES / "placement.gymbal")
     assert bundle.manifest.fingerprint == PlacementCodec().fingerprint()
     assert (POLICIES / "placement.md").read_text() == bundle.model_card
+
+
+def test_the_policy_of_all_layers_corrects_the_tuned_stack() -> None:
+    bundle = read_bundle(POLICIES / "cluster.gymbal")
+    assert bundle.manifest.fingerprint == LayersCodec().fingerprint()
+    assert (POLICIES / "cluster.md").read_text() == bundle.model_card

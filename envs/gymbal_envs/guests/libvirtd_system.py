@@ -12,16 +12,21 @@ from gymbal_envs.guests.libvirtd import SessionDaemon
 
 _GROUPS = Path("/sys/fs/cgroup")
 _PARTITION = "machine"  # where libvirt makes its groups without systemd
-_HIDDEN = "/run /var/lib /var/log /var/cache /etc/libvirt"
+_HIDDEN = "/run /var/lib /var/log /var/cache"
 _USER = "libvirt-qemu"  # libvirt insists on it, whoever runs its QEMUs
 
 # A daemon in system mode has its folders compiled in, and takes an empty second hierarchy of
-# control groups for its own.
+# control groups for its own. Its /etc is a copy, as a host need not have an /etc/libvirt to mount
+# on; what the host's own libvirt is told there (guests to start at once) is left out.
 _SCRIPT = f"""set -e
 mount --make-rprivate /
 for folder in {_HIDDEN}; do mount -t tmpfs none "$folder"; done
-cp "$1/config/libvirt/qemu.conf" /etc/libvirt/
-for name in passwd group; do mount --bind "$1/$name" "/etc/$name"; done
+cp -a /etc /var/cache/etc
+rm -rf /var/cache/etc/libvirt
+mkdir /var/cache/etc/libvirt
+cp "$1/config/libvirt/qemu.conf" /var/cache/etc/libvirt/
+cp "$1/passwd" "$1/group" /var/cache/etc/
+mount --bind /var/cache/etc /etc
 if [ -d {_GROUPS}/unified ]; then umount {_GROUPS}/unified; fi
 exec libvirtd -f "$1/config/libvirt/libvirtd.conf" -p "$1/libvirtd.pid" --timeout 0
 """

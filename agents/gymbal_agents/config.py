@@ -13,6 +13,7 @@ import msgspec
 from omegaconf import OmegaConf
 
 from gymbal_agents.lookahead import Lookahead
+from gymbal_agents.ranges import check_at_least, check_at_most, check_positive
 from gymbal_agents.search import Search
 from gymbal_agents.surface import Surface
 from gymbal_envs.scenarios.source import ScenarioConfig
@@ -83,8 +84,10 @@ class PpoConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no learner can do."""
-        if self.hold < 1:
-            raise ValueError(f"ppo.hold must be at least 1, not {self.hold}")
+        check_at_least("ppo", self, num_envs=1, rollout_steps=1, batch_size=2, epochs=1, hold=1)
+        check_at_least("ppo", self, width=1, final_learning_rate=0, gamma=0, gae_lambda=0)
+        check_positive("ppo", self, "learning_rate", "clip_range", "max_grad_norm", "reward_scale")
+        check_at_most("ppo", self, gamma=1, gae_lambda=1)
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,9 @@ class TrainConfig:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what this task cannot do."""
+        """Refuse numbers without sense, and what this task cannot do."""
+        check_at_least("", self, total_steps=0, checkpoint_every=1, evaluate_every=1)
+        check_at_least("", self, evaluate_scenarios=1, threads=1)
         if self.lookahead.states and self.task.id not in (OVERLOAD, PLACEMENT):
             raise ValueError(
                 f"lookahead.states ({self.lookahead.states}) is for {OVERLOAD} and {PLACEMENT}; "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gymbal_agents.ranges import check_at_least, check_positive, check_share
+
 
 @dataclass(frozen=True)
 class Lookahead:
@@ -31,11 +33,8 @@ class Lookahead:
 
     def __post_init__(self) -> None:
         """Name the field that makes no sense."""
-        for name, least in (
-            ("states", 0), ("horizon", 1), ("every", 1), ("at_once", 1), ("passes", 1),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"lookahead.{name} ({value}) must be {least} or more")
-        if not 0 < self.discount <= 1:
-            raise ValueError(f"lookahead.discount ({self.discount}) must lie in (0, 1]")
+        check_at_least(
+            "lookahead", self, states=0, horizon=1, every=1, at_once=1, passes=1, weight_decay=0
+        )
+        check_positive("lookahead", self, "learning_rate")
+        check_share("lookahead.discount", self.discount)

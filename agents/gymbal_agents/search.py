@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gymbal_agents.ranges import check_at_least, check_positive
+
 
 @dataclass(frozen=True)
 class Search:
@@ -25,9 +27,5 @@ class Search:
 
     def __post_init__(self) -> None:
         """Name the field that makes no sense."""
-        for name, least in (("rounds", 0), ("pairs", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"search.{name} ({getattr(self, name)}) must be {least} or more")
-        for name in ("spread", "step"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"search.{name} ({getattr(self, name)}) must be positive")
+        check_at_least("search", self, rounds=0, pairs=1)
+        check_positive("search", self, "spread", "step")

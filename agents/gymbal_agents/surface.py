@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gymbal_agents.ranges import check_at_least, check_positive, check_share
+
 INPUTS = (
     "hosts.idle_share", "hosts.wake_s", "hosts.swap_wait", "hosts.link_rate", "hosts.largest",
     "cluster.hosts", "cluster.vms_per_host", "cluster.load",
@@ -40,14 +42,9 @@ class Surface:
 
     def __post_init__(self) -> None:
         """Name the field that makes no sense."""
-        for name, least in (("rounds", 0), ("pairs", 1), ("passes", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"surface.{name} ({getattr(self, name)}) must be {least} or more")
-        for name in ("ridge", "most_gain", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"surface.{name} ({getattr(self, name)}) must be positive")
+        check_at_least("surface", self, rounds=0, pairs=1, passes=1)
+        check_positive("surface", self, "ridge", "most_gain", "learning_rate")
         for name, most in self.spread.items():
-            if not 0 < most <= 1:
-                raise ValueError(f"surface.spread.{name} ({most}) must lie in (0, 1]")
+            check_share(f"surface.spread.{name}", most)
         if self.rounds and not self.spread:
             raise ValueError("surface.spread names no action; give one, such as {fill: 0.7}")

@@ -102,6 +102,8 @@ class Table:
         table = rich.table.Table(
             title=self.title,
             title_justify="left",
+            caption=self.note,
+            caption_justify="left",
             box=rich.box.SIMPLE_HEAD,
             show_edge=False,
             pad_edge=False,
@@ -159,11 +161,12 @@ def gains_table(summary: Summary) -> Table:
         )
         for name in heuristics
     )
+    played = ", ".join(f"{row_label(line)} {line.num_scenarios}" for line in ours)
     return Table(
         title="Gains, pair by pair",
         note=(
-            "Cost saved against each heuristic (row) on the same scenarios, in percentage points. "
-            "An interval above 0: better beyond reasonable doubt."
+            "Cost saved against each heuristic (row), in percentage points, over all scenarios "
+            f"that both played ({played}). An interval above 0: better beyond reasonable doubt."
         ),
         header=("against", *(row_label(line) for line in ours)),
         rows=rows,

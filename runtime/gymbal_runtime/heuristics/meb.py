@@ -14,6 +14,9 @@ from gymbal_runtime.heuristics.split import host_sum, project_to_budget, water_f
 from gymbal_runtime.telemetry import NUM_LRU_SLICES, Bools, Floats, Telemetry
 from gymbal_runtime.workingset import working_set_frac
 
+_ROUNDING = 1e-9
+"""1, how much of a budget is taken to be rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Meb(PeriodicHeuristic):
@@ -150,7 +153,9 @@ class Meb(PeriodicHeuristic):
         actual = actual_bytes(telemetry)
         small = np.abs(target - actual) < self.dead_band_frac * actual
         calm = np.where(small, actual, target)
-        fits = host_sum(calm, telemetry.present) <= telemetry.budget_bytes
+        # Budgets are often full to the last bit, and sums depend on the order of VMs by rounding.
+        # What is over by that the projection cuts.
+        fits = host_sum(calm, telemetry.present) <= telemetry.budget_bytes * (1.0 + _ROUNDING)
         return np.where(fits[:, None], calm, target)
 
 
